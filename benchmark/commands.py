@@ -1,0 +1,182 @@
+"""What the commands of :mod:`benchmark.cli` do, once their arguments are read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from benchmark import report
+from benchmark.config import Experiment
+from benchmark.display import GridDisplay
+from benchmark.executors.local import LocalExecutor
+from benchmark.grid import plan
+from benchmark.inspection import draw_sheet, statistics
+from benchmark.options import UserError, suggest
+from benchmark.runner import ENDED, Grid, make_jobs, open_dataset, prepare_splits, train_grid
+from benchmark.seeding import stream_seed
+from benchmark.status import print_status
+from benchmark.store import Store
+from datasets import SPLITS, Split
+from datasets.augment import Augment, Augmentation
+from datasets.cache import open_cached
+
+
+def print_plan(console: Console, grid: Grid) -> None:
+    """The cells of a grid with their steps and state; nothing is trained."""
+    table = Table("cell", "steps", "status", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for planned in grid.cells:
+        table.add_row(planned.folder.path.name, f"{planned.steps:,}", planned.folder.status())
+    console.print(table)
+    steps = sum(planned.steps for planned in grid.cells)
+    todo = sum(planned.steps for planned in grid.unfinished())
+    console.print(f"{len(grid.cells)} cells, about {steps:,} steps, {todo:,} of them to do")
+
+
+def run_grid(
+    console: Console,
+    grid: Grid,
+    *,
+    workers: int,
+    device: str,
+    threads: int,
+    loaders: int,
+    cache: Path,
+    fresh: bool,
+) -> int:
+    """Train what is missing, then report; the number of cells without a result."""
+    if fresh:
+        _clear(grid)
+    todo = grid.unfinished()
+    ended = len(grid.cells) - len(todo)
+    console.print(
+        f"[bold]{grid.experiment.name}[/]: {len(grid.cells)} runs, {ended} done before, "
+        f"{len(todo)} to do on {min(workers, max(1, len(todo)))} worker(s), {device}"
+    )
+    if todo:
+        with _shown_warnings(console), Progress(console=console, transient=True) as bar:
+            jobs = make_jobs(
+                grid, todo, cache, device, threads, loaders, _decoding(bar)
+            )
+        with GridDisplay(console, todo, ended, workers) as display:
+            train_grid(grid, LocalExecutor(workers), jobs, display)
+    write_report(console, grid.store, None)
+    missing = [planned for planned in grid.cells if planned.folder.status() not in ENDED]
+    if missing:
+        console.print(f"[red]{len(missing)} run(s) without a result[/]; the reasons:")
+        print_status(console, grid.store, only_failures=True)
+    return len(missing)
+
+
+def _clear(grid: Grid) -> None:
+    for planned in grid.cells:
+        with planned.folder.lock() as mine:
+            if not mine:
+                raise UserError(
+                    f"--fresh: {planned.folder.path} is being trained by another run; stop it first"
+                )
+            planned.folder.clear()
+
+
+def _decoding(bar: Progress) -> Callable[[str, int, int], None]:
+    """A callback that keeps one line of a progress bar for each split being decoded."""
+    lines: dict[str, TaskID] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        if what not in lines:
+            lines[what] = bar.add_task(f"decoding {what}", total=total)
+        bar.update(lines[what], completed=done)
+
+    return tell
+
+
+@contextmanager
+def _shown_warnings(console: Console) -> Iterator[None]:
+    """Print warnings (dropped boxes, a rebuilt cache) as lines instead of Python's format."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for text in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
+        console.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def write_report(console: Console, store: Store, baseline: str | None) -> None:
+    """Write tables and charts of all runs in a store, and print the tables."""
+    runs, history = store.collect()
+    if runs.empty:
+        raise UserError(f"{store.path}: holds no run yet")
+    experiment = store.experiment()
+    chosen = baseline or (experiment.baselines() if experiment else None)
+    try:
+        written = report.write(runs, history, store.path, chosen)
+    except ValueError as error:
+        raise UserError(f"{store.path}: {error}") from None
+    for table in written.tables:
+        console.print(table.rich())
+    for note in written.notes:
+        console.print(f"note: {note}")
+    console.print(f"tables: {store.path / 'tables'}")
+    console.print(f"charts: {store.path / 'charts'}")
+    console.print(f"runs:   {store.path / 'runs'}")
+
+
+def inspect(
+    console: Console,
+    experiment: Experiment,
+    label: str | None,
+    split: str,
+    out: Path,
+    cache: Path,
+) -> bool:
+    """Print a data set's statistics and draw its sample sheet; False where files are bad.
+
+    Args:
+        label: which of the experiment's data sets; None for the first.
+        split: ``train`` (shown as augmented), ``val`` or ``test``.
+    """
+    if split not in SPLITS:
+        raise UserError(f"--split: must be one of {', '.join(SPLITS)}, got '{split}'")
+    cells = {cell.dataset.label: cell for cell in reversed(plan(experiment))}
+    if label is not None and label not in cells:
+        raise UserError(
+            f"--dataset: the experiment has no data set '{label}'{suggest(label, cells)}; "
+            f"allowed: {', '.join(cells)}"
+        )
+    cell = cells[label] if label is not None else list(cells.values())[-1]
+    dataset = open_dataset(cell.dataset)
+    with console.status("reading every file"):
+        problems = dataset.problems()
+    for problem in problems:
+        console.print(f"[yellow]problem:[/] {escape(problem)}")
+    with _shown_warnings(console), Progress(console=console, transient=True) as bar:
+        folders = prepare_splits(dataset, cell.train.image_size, cache, _decoding(bar))
+    cached = open_cached(folders[cast(Split, split)])
+    for title, frame in statistics(cached).items():
+        console.print(_as_table(f"{cell.dataset.label} {split}: {title}", frame))
+    height, width = cell.train.image_size
+    augmentation = Augmentation(Augment(**cell.train.augment), height, width)
+    sheet = out / f"{cell.dataset.label}-{split}.png"
+    out.mkdir(parents=True, exist_ok=True)
+    seed = stream_seed(cell, "augmentation", 1)
+    draw_sheet(cached, augmentation if split == "train" else None, seed, sheet)
+    console.print(f"sample sheet: {sheet}")
+    return not problems
+
+
+def _as_table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for i, name in enumerate(frame.columns):
+        table.add_column(str(name), justify="left" if i == 0 else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
+    return table

@@ -1,0 +1,316 @@
+"""The experiment file: its schema, dotted overrides, and errors that name the key.
+
+An experiment is a matrix of losses x data sets x models x repetitions. The pydantic models here
+are what a YAML file may say; :mod:`benchmark.grid` turns an experiment into cells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from benchmark.options import UserError, explain, resolve_options, suggest
+from benchmark.optimization import OPTIMIZERS, SCHEDULES
+from datasets.augment import Augment
+
+SHIPPED = Path(__file__).parent / "configs"
+SCHEMA_VERSION = 1
+PATH_OPTIONS = frozenset({"root"})
+"""Data set options that say where the files lie; they are no part of a cell's identity."""
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+def _name_to_entry(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _image_size(value: Any) -> Any:
+    """``128`` means ``[128, 128]``; sides must divide by the coarsest stride of the models."""
+    size = [value, value] if isinstance(value, int) else value
+    if (
+        not isinstance(size, list | tuple)
+        or len(size) != 2
+        or not all(type(side) is int and side >= 32 and side % 16 == 0 for side in size)
+    ):
+        raise ValueError(
+            "must be one number or [height, width] in pixels, each a multiple of 16 and at least 32"
+        )
+    return list(size)
+
+
+def _one_of(register: dict[str, Any]) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value not in register:
+            raise ValueError(f"must be one of {', '.join(register)}{suggest(value, register)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _augment(value: Any) -> Any:
+    options = resolve_options(Augment, dict(value or {}), "train.augment")
+    Augment(**options)
+    return options
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Train(Strict):
+    """How every run of a block is trained."""
+
+    epochs: Positive = 8
+    batch_size: Positive = 16
+    image_size: Annotated[list[int], BeforeValidator(_image_size)] = [128, 128]
+    optimizer: Annotated[str, _one_of(OPTIMIZERS)] = "adamw"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Annotated[str, _one_of(SCHEDULES)] = "one_cycle"
+    grad_clip: Annotated[float, Field(gt=0)] | None = 10.0
+    augment: Annotated[dict[str, Any], BeforeValidator(_augment)] = Field(
+        default_factory=lambda: _augment({})
+    )
+    eval_every: Positive = 1
+    amp: bool = False
+
+
+class Entry(BaseModel):
+    """A name, or a mapping of a name with options: ``{name: focal, gamma: 2}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+    label: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    @property
+    def shown(self) -> str:
+        """The label; without one, the name and what is said besides it: ``focal gamma=5``."""
+        return self.label or " ".join(
+            [self.name, *(f"{key}={value}" for key, value in self.options.items())]
+        )
+
+
+class LossEntry(Entry):
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+    @property
+    def shown(self) -> str:
+        weight = "" if self.label or self.weight == 1.0 else f" weight={self.weight:g}"
+        return super().shown + weight
+
+
+Named = Annotated[Entry, BeforeValidator(_name_to_entry)]
+NamedLoss = Annotated[LossEntry, BeforeValidator(_name_to_entry)]
+
+
+class Block(Strict):
+    """One product of the matrix: every loss on every data set with every model."""
+
+    task: Literal["detection", "segmentation"]
+    losses: Annotated[list[NamedLoss], Field(min_length=1)]
+    datasets: Annotated[list[Named], Field(min_length=1)]
+    models: Annotated[list[Named], Field(min_length=1)]
+    repetitions: Positive | None = None
+    baseline: str | None = None
+    train: dict[str, Any] = {}
+
+
+class Experiment(Strict):
+    """A whole experiment file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str = ""
+    seed: int = 0
+    repetitions: Positive = 1
+    train: Train = Train()
+    matrix: Annotated[dict[str, Block], Field(min_length=1)]
+
+    def block_train(self, key: str) -> Train:
+        """The train settings of one block: the experiment's, with the block's own on top."""
+        merged = {**self.train.model_dump(), **self.matrix[key].train}
+        try:
+            return Train.model_validate(merged)
+        except ValidationError as error:
+            raise UserError("\n".join(explain(error, Train, f"matrix.{key}.train"))) from None
+
+    def loss_labels(self) -> list[str]:
+        """Labels of all losses in the order of the file."""
+        blocks = self.matrix.values()
+        return list(dict.fromkeys(loss.shown for block in blocks for loss in block.losses))
+
+    def baselines(self) -> dict[str, str]:
+        """Task -> label of the loss that the others are compared with; the first by default."""
+        return {
+            block.task: block.baseline or block.losses[0].shown
+            for block in reversed(self.matrix.values())
+        }
+
+    @model_validator(mode="after")
+    def _blocks_train(self) -> Experiment:
+        for key in self.matrix:
+            self.block_train(key)
+        return self
+
+
+class CellPart(Strict):
+    """A loss, data set or model of one cell, with every option resolved."""
+
+    name: str
+    label: str
+    options: dict[str, Any] = {}
+
+
+class CellLoss(CellPart):
+    weight: float = 1.0
+    version: int = 1
+
+
+class CellConfig(Strict):
+    """All that one training run depends on, and nothing else but where its data lie."""
+
+    schema_version: int = SCHEMA_VERSION
+    task: str
+    loss: CellLoss
+    dataset: CellPart
+    model: CellPart
+    repetition: int
+    seed: int
+    train: Train
+
+    def identity(self) -> str:
+        """Hash (hex) of what the numbers depend on: no paths, and no labels but the data set's.
+
+        The data set's label stays because its path does not: two folders in one layout are told
+        apart by their label.
+        """
+        content = self.model_dump()
+        content["dataset"]["options"] = {
+            key: value
+            for key, value in content["dataset"]["options"].items()
+            if key not in PATH_OPTIONS
+        }
+        del content["loss"]["label"]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def slug(self) -> str:
+        """Readable folder name of the cell; the end of it is the start of its identity."""
+        parts = [self.dataset.label, self.model.label, self.loss.label, f"r{self.repetition}"]
+        readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", "-".join(parts)).strip("-")
+        return f"{readable[:100]}-{self.identity()[:8]}"
+
+
+def shipped_experiments() -> dict[str, Path]:
+    """Name -> file of the experiments that come with the project."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping from a file; a :class:`UserError` names the file and the line otherwise."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a text file in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not valid YAML: {_one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold a mapping of keys, got {type(content).__name__}")
+    return content
+
+
+def load_experiment(source: str, overrides: list[str] | None = None) -> Experiment:
+    """Read an experiment by file or by shipped name, with dotted overrides on top.
+
+    Args:
+        source: path of a YAML file, or the name of a shipped experiment.
+        overrides: ``key.path=value`` words; the value is parsed as YAML.
+
+    Raises:
+        UserError: whatever is wrong, one line a fault, each with the key's path and what is
+            allowed.
+    """
+    shipped = shipped_experiments()
+    path = shipped.get(source, Path(source))
+    if not path.is_file():
+        raise UserError(
+            f"no experiment '{source}'{suggest(source, shipped)}: give a YAML file, or one of "
+            f"{', '.join(shipped)}"
+        )
+    content = read_yaml(path)
+    for word in overrides or []:
+        apply_override(content, word)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        lines = explain(error, Experiment)
+        raise UserError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def apply_override(content: dict[str, Any], word: str) -> None:
+    """Set ``a.b.0.c=value`` in place.
+
+    ``train.*`` and ``repetitions`` are the defaults of every block, so an override of one of
+    them also takes the place of what single blocks say.
+    """
+    key, equals, text = word.partition("=")
+    if not equals or not key:
+        raise UserError(f"override '{word}': must read key.path=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"override '{word}': the value is not YAML: {_one_line(error)}") from None
+    steps = key.split(".")
+    _set(content, steps, value, word)
+    if steps[0] in ("train", "repetitions") and isinstance(content.get("matrix"), dict):
+        for block in content["matrix"].values():
+            _forget(block, steps)
+
+
+def _set(node: Any, steps: list[str], value: Any, word: str) -> None:
+    for depth, step in enumerate(steps):
+        last = depth == len(steps) - 1
+        if isinstance(node, list):
+            if not step.isdecimal() or int(step) >= len(node):
+                where = ".".join(steps[:depth])
+                raise UserError(
+                    f"override '{word}': {where} is a list of {len(node)}; "
+                    f"'{step}' must be a number from 0 to {len(node) - 1}"
+                )
+            position: Any = int(step)
+        elif isinstance(node, dict):
+            position = step
+            if not last and node.get(step) is None:
+                node[step] = {}
+        else:
+            where = ".".join(steps[:depth])
+            raise UserError(f"override '{word}': {where} is the value {node!r} and has no keys")
+        if last:
+            node[position] = value
+        else:
+            node = node[position]
+
+
+def _forget(node: Any, steps: list[str]) -> None:
+    for step in steps[:-1]:
+        node = node.get(step) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(steps[-1], None)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

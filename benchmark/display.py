@@ -1,0 +1,152 @@
+"""The live view of a grid at work, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from benchmark.executors import Event
+from benchmark.runner import PlannedCell
+from benchmark.store import RunFolder
+from benchmark.tasks import TASKS
+
+
+class GridDisplay:
+    """Shows runs done / total, time left, and for each run at work its epoch, loss and metric.
+
+    On a terminal this is one live panel; elsewhere one line is printed for each run that ends.
+
+    Args:
+        console: where to draw.
+        todo: the cells that will be trained.
+        done: how many of the grid's cells had ended before.
+    """
+
+    def __init__(self, console: Console, todo: list[PlannedCell], done: int, workers: int) -> None:
+        self.console = console
+        self.costs = {planned.folder.path: planned.cost for planned in todo}
+        self.fractions = dict.fromkeys(self.costs, 0.0)
+        self.resumed = dict.fromkeys(self.costs, 0.0)
+        self.active: dict[Path, Event] = {}
+        self.total = len(todo) + done
+        self.ended = done
+        self.failed = 0
+        self.workers = workers
+        self.started = time.monotonic()
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("runs"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self.task: TaskID = self.bar.add_task(
+            "training", total=self.total, completed=self.ended, left=""
+        )
+        self.live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> GridDisplay:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def __call__(self, event: Event) -> None:
+        folder = event.job.folder
+        if event.kind == "progress" and event.progress is not None:
+            if folder not in self.active or self.active[folder].progress is None:
+                # A run that continues from a checkpoint starts with work done earlier.
+                first = event.progress
+                self.resumed[folder] = max(0.0, (first.epoch - 1) / first.epochs)
+            self.fractions[folder] = event.progress.fraction
+            self.active[folder] = event
+        elif event.kind == "started":
+            self.active[folder] = event
+        else:
+            self.active.pop(folder, None)
+            if event.kind == "ended":
+                self._end(folder)
+
+    def _end(self, folder: Path) -> None:
+        self.ended += 1
+        self.fractions[folder] = 1.0
+        run = RunFolder(folder)
+        status = run.status()
+        self.failed += status == "failed"
+        self.bar.update(self.task, completed=self.ended)
+        if status == "failed":
+            reason = (run.failure() or {}).get("error", "")
+            self.console.print(f"[red]failed[/] {folder.name}: {reason}", highlight=False)
+        elif status == "diverged":
+            self.console.print(f"[yellow]diverged[/] {folder.name}", highlight=False)
+        elif not self.console.is_terminal:
+            outcome = run.outcome() or {}
+            primary = TASKS[run.config().task].primary
+            value = (outcome.get("metrics") or {}).get(primary)
+            shown = "" if value is None else f" {primary} {100 * value:.1f} %"
+            seconds = outcome.get("seconds", 0.0)
+            self.console.print(
+                f"{self.ended}/{self.total} {folder.name}{shown}, {seconds:.0f} s;"
+                f" {self._left() or 'last one'}",
+                highlight=False,
+            )
+
+    def _left(self) -> str:
+        """Time left, from the pixels trained so far; empty until there is something to go by."""
+        done = sum(
+            (self.fractions[f] - self.resumed[f]) * cost for f, cost in self.costs.items()
+        )
+        rest = sum((1 - self.fractions[f]) * cost for f, cost in self.costs.items())
+        elapsed = time.monotonic() - self.started
+        if done <= 0 or rest <= 0 or elapsed < 2:
+            return ""
+        return f"about {_duration(elapsed * rest / done)} left"
+
+    def _render(self) -> Group:
+        self.bar.update(self.task, left=self._left())
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in ("run", "epoch", "loss", "validation"):
+            table.add_column(column, justify="left" if column == "run" else "right")
+        for event in self.active.values():
+            cell, progress = event.job.cell, event.progress
+            name = f"{cell.dataset.label} / {cell.loss.label} / repetition {cell.repetition}"
+            if progress is None:
+                table.add_row(name, "starting", "", "")
+                continue
+            loss = "" if progress.loss is None else f"{progress.loss:.3f}"
+            metric = ""
+            if progress.metric is not None:
+                metric = f"{TASKS[cell.task].primary} {100 * progress.metric:.1f} %"
+            table.add_row(name, f"{progress.epoch}/{progress.epochs}", loss, metric)
+        return Group(self.bar, table)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,119 @@
+"""A pool of processes on this machine: one process a run, forked from a preloaded server.
+
+A run that is killed, crashes or is ended for want of memory takes only itself along.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.context import ForkServerProcess
+
+from benchmark.executors.base import Event, Executor, Job
+from benchmark.executors.worker import BUSY, work
+from benchmark.store import RunFolder
+
+PRELOAD = ["benchmark.cli", "benchmark.executors.worker"]
+RETRY_AFTER = 1.0
+"""Seconds before a cell that another ``run`` holds is looked at again."""
+
+
+@dataclass
+class Running:
+    """A process at work and the channel that its progress comes through."""
+
+    job: Job
+    process: ForkServerProcess
+    channel: connection.Connection
+
+
+class LocalExecutor(Executor):
+    """See the module.
+
+    Args:
+        workers: processes at a time.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+
+    def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:
+        waiting: deque[tuple[float, Job]] = deque((0.0, job) for job in jobs)
+        running: list[Running] = []
+        try:
+            while waiting or running:
+                self._fill(waiting, running, on_event)
+                sources = [r.channel for r in running] + [r.process.sentinel for r in running]
+                connection.wait(sources, timeout=RETRY_AFTER)
+                for one in list(running):
+                    self._listen(one, on_event)
+                    if not one.process.is_alive():
+                        running.remove(one)
+                        self._end(one, waiting, on_event)
+        finally:
+            for one in running:
+                one.process.terminate()
+            for one in running:
+                one.process.join()
+
+    def _fill(
+        self,
+        waiting: deque[tuple[float, Job]],
+        running: list[Running],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        """Start processes while there are free places and cells whose time has come."""
+        for _ in range(len(waiting)):
+            if len(running) >= self.workers:
+                return
+            not_before, job = waiting.popleft()
+            if time.monotonic() < not_before:
+                waiting.append((not_before, job))
+                continue
+            receiving, sending = self._context.Pipe(duplex=False)
+            process = self._context.Process(target=work, args=(job, sending))
+            process.start()
+            sending.close()  # or its end would not be seen here
+            running.append(Running(job, process, receiving))
+            on_event(Event(job, "started"))
+
+    def _listen(self, one: Running, on_event: Callable[[Event], None]) -> None:
+        try:
+            while one.channel.poll():
+                on_event(Event(one.job, "progress", one.channel.recv()))
+        except EOFError:
+            # The process has closed its end; without a pause the wait would return at once.
+            one.process.join(timeout=RETRY_AFTER)
+
+    def _end(
+        self,
+        one: Running,
+        waiting: deque[tuple[float, Job]],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        one.process.join()
+        one.channel.close()
+        if one.process.exitcode == BUSY:
+            waiting.append((time.monotonic() + RETRY_AFTER, one.job))
+            on_event(Event(one.job, "waiting"))
+            return
+        folder = RunFolder(one.job.folder)
+        if folder.outcome() is None and folder.failure() is None:
+            folder.fail(_cause(one.process.exitcode))
+        on_event(Event(one.job, "ended"))
+
+
+def _cause(exitcode: int | None) -> str:
+    """Why a process ended that could not say so itself."""
+    if exitcode is None or exitcode >= 0:
+        return f"the process ended with exit code {exitcode} and left no result"
+    name = signal.Signals(-exitcode).name
+    hint = " (the system does this when memory runs out)" if -exitcode == signal.SIGKILL else ""
+    return f"the process was killed by {name}{hint}"

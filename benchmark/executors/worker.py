@@ -1,0 +1,82 @@
+"""What happens inside the process of one cell.
+
+The fork server imports this module once, and with it torch and all else that training needs,
+so that starting a run costs a fork and no import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing import connection, parent_process
+
+import torch
+
+from benchmark import environment
+from benchmark.executors.base import Job
+from benchmark.store import RunFolder
+from benchmark.training import train_cell
+from datasets.cache import open_cached
+
+FAILED = 1
+BUSY = 75
+"""Exit code of a process that found its cell in the hands of another one."""
+
+
+def work(job: Job, channel: connection.Connection) -> None:
+    """Train the job's cell and exit; progress goes through the channel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's, which ends us
+    _die_with_parent()
+    folder = RunFolder(job.folder)
+    with folder.lock() as mine:
+        if not mine:
+            sys.exit(BUSY)
+        if folder.outcome() is None:
+            _log_to(folder)
+            _train(job, folder, channel)
+
+
+def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
+    try:
+        torch.set_num_threads(job.threads)
+        device = torch.device(job.device)
+        folder.begin(job.cell, environment.describe(device))
+        splits = {name: open_cached(path) for name, path in job.splits.items()}
+
+        def watch(progress: object) -> None:
+            # A runner that stopped listening ends this process through `_die_with_parent`.
+            with contextlib.suppress(BrokenPipeError):
+                channel.send(progress)
+
+        train_cell(job.cell, splits, folder, device, watch, job.loader_workers)
+    except Exception as error:
+        traceback.print_exc()
+        folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())
+        sys.exit(FAILED)
+
+
+def _die_with_parent() -> None:
+    """End this process when the runner is gone, so that none trains on unseen."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(FAILED)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _log_to(folder: RunFolder) -> None:
+    """Send this process's output, native libraries' too, to the end of the run's log."""
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

@@ -1,0 +1,109 @@
+"""From an experiment to its cells: one cell is one training run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.config import (
+    Block,
+    CellConfig,
+    CellLoss,
+    CellPart,
+    Entry,
+    Experiment,
+    LossEntry,
+)
+from benchmark.models import MODELS
+from benchmark.options import UserError, build, look_up, resolve_options
+from benchmark.tasks import TASKS
+from datasets import DATASETS
+
+
+def plan(experiment: Experiment) -> list[CellConfig]:
+    """All cells of an experiment, repetition by repetition, so that an unfinished grid is paired.
+
+    Raises:
+        UserError: an unknown name or option, a model of another task, a baseline that is none of
+            the losses, or two cells that nothing in a table would tell apart.
+    """
+    cells = [
+        cell for key in experiment.matrix for cell in _block_cells(experiment, key)
+    ]
+    seen: dict[tuple[Any, ...], CellConfig] = {}
+    for cell in cells:
+        shown = (cell.task, cell.dataset.label, cell.model.label, cell.loss.label, cell.repetition)
+        if shown in seen:
+            raise UserError(
+                f"two cells would both be shown as {cell.dataset.label} / {cell.model.label} / "
+                f"{cell.loss.label}: give one of the entries another `label`"
+            )
+        seen[shown] = cell
+    # The same order within a repetition: runs that will be compared end at about the same time.
+    return sorted(cells, key=lambda cell: cell.repetition)
+
+
+def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
+    block = experiment.matrix[key]
+    path = f"matrix.{key}"
+    train = experiment.block_train(key)
+    losses = [
+        _loss(block, entry, f"{path}.losses.{i}") for i, entry in enumerate(block.losses)
+    ]
+    datasets = [
+        _part(DATASETS, entry, "data set", f"{path}.datasets.{i}")
+        for i, entry in enumerate(block.datasets)
+    ]
+    models = [_model(block, entry, f"{path}.models.{i}") for i, entry in enumerate(block.models)]
+    labels = [loss.label for loss in losses]
+    if block.baseline is not None and block.baseline not in labels:
+        raise UserError(
+            f"{path}.baseline: '{block.baseline}' is none of the losses; "
+            f"allowed: {', '.join(labels)}"
+        )
+    return [
+        CellConfig(
+            task=block.task,
+            loss=loss,
+            dataset=dataset,
+            model=model,
+            repetition=repetition,
+            seed=experiment.seed,
+            train=train,
+        )
+        for repetition in range(block.repetitions or experiment.repetitions)
+        for dataset in datasets
+        for model in models
+        for loss in losses
+    ]
+
+
+def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellPart:
+    cls = look_up(register, entry.name, kind, path)
+    options = resolve_options(cls, entry.options, path)
+    return CellPart(name=entry.name, label=entry.label or entry.name, options=options)
+
+
+def _model(block: Block, entry: Entry, path: str) -> CellPart:
+    part = _part(MODELS, entry, "model", path)
+    spec = build(MODELS[part.name], part.options, path)
+    if spec.task != block.task:
+        allowed = ", ".join(sorted(n for n, m in MODELS.items() if m.task == block.task))
+        raise UserError(
+            f"{path}: '{entry.name}' is a {spec.task} model, but the block's task is "
+            f"{block.task}; allowed: {allowed}"
+        )
+    return part.model_copy(update={"label": entry.shown})
+
+
+def _loss(block: Block, entry: LossEntry, path: str) -> CellLoss:
+    register = TASKS[block.task].losses()
+    cls = look_up(register, entry.name, f"{block.task} loss", path)
+    options = resolve_options(cls, entry.options, path)
+    build(cls, options, path)
+    return CellLoss(
+        name=entry.name,
+        label=entry.shown,
+        options=options,
+        weight=entry.weight,
+        version=cls.version,
+    )

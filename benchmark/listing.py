@@ -1,0 +1,63 @@
+"""Listings of all that an experiment file can name, with options and one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from benchmark.config import read_yaml, shipped_experiments
+from benchmark.models import MODELS
+from benchmark.options import option_fields, summary, type_name
+from benchmark.tasks import TASKS
+from datasets import DATASETS
+
+
+def _registered(register: Mapping[str, type[Any]], group: Callable[[type[Any]], str]) -> Table:
+    table = Table("name", "for", "options", "what it is", box=None, padding=(0, 2, 1, 0))
+    for name, cls in sorted(register.items(), key=lambda item: (group(item[1]), item[0])):
+        options = [
+            f"{option}: {type_name(hint)}" + ("" if default is ... else f" = {default}")
+            for option, (hint, default) in option_fields(cls).items()
+        ]
+        table.add_row(
+            f"[bold]{name}[/]", group(cls), escape("\n".join(options)), escape(summary(cls))
+        )
+    return table
+
+
+def _losses() -> Table:
+    task_of = {cls: name for name, task in TASKS.items() for cls in task.losses().values()}
+    register = {name: cls for task in TASKS.values() for name, cls in task.losses().items()}
+    return _registered(register, lambda cls: task_of[cls])
+
+
+def _datasets() -> Table:
+    return _registered(DATASETS, lambda cls: _tasks(cls))
+
+
+def _tasks(cls: type[Any]) -> str:
+    """Tasks of a data set; where they depend on its options the class has none to tell."""
+    tasks = getattr(cls, "tasks", None)
+    return "\n".join(sorted(tasks)) if isinstance(tasks, frozenset) else "as its files have it"
+
+
+def _models() -> Table:
+    return _registered(MODELS, lambda cls: cls.task)
+
+
+def _experiments() -> Table:
+    table = Table("name", "what it answers", box=None, padding=(0, 2, 0, 0))
+    for name, path in shipped_experiments().items():
+        table.add_row(f"[bold]{name}[/]", escape(str(read_yaml(path).get("description", ""))))
+    return table
+
+
+LISTINGS: dict[str, Callable[[], Table]] = {
+    "losses": _losses,
+    "datasets": _datasets,
+    "models": _models,
+    "experiments": _experiments,
+}

@@ -1,0 +1,78 @@
+"""From the decoded cache to augmented training batches, the same for any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from benchmark.config import CellConfig
+from benchmark.seeding import epoch_order, stream_seed
+from benchmark.tasks import Batch
+from datasets.augment import Augment, Augmentation
+from datasets.cache import CachedSplit
+
+
+class TrainingSet(Dataset):
+    """Augmented samples; the key is (epoch, index), so a sample depends on nothing else."""
+
+    def __init__(self, cell: CellConfig, split: CachedSplit) -> None:
+        self.cell = cell
+        self.split = split
+        height, width = cell.train.image_size
+        self.augmentation = Augmentation(Augment(**cell.train.augment), height, width)
+        self.with_masks = cell.task == "segmentation"
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+        epoch, index = key
+        # A segmenter has no use for boxes, a detector none for masks: augment what is used.
+        boxes, labels = self.split.boxes(index), self.split.labels(index)
+        return self.augmentation(
+            self.split.image(index),
+            boxes[:0] if self.with_masks else boxes,
+            labels[:0] if self.with_masks else labels,
+            self.split.semantic(index) if self.with_masks else None,
+            stream_seed(self.cell, "augmentation", epoch, index),
+        )
+
+
+class EpochBatches(Sampler[list[tuple[int, int]]]):
+    """Keys of one epoch's batches; set ``epoch`` before iterating."""
+
+    def __init__(self, cell: CellConfig, n: int) -> None:
+        self.cell = cell
+        self.n = n
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return steps_per_epoch(self.n, self.cell.train.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = epoch_order(self.cell, self.epoch, self.n)
+        size = self.cell.train.batch_size
+        for step in range(len(self)):
+            yield [(self.epoch, i) for i in order[step * size : (step + 1) * size]]
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Optimiser steps in an epoch over ``n`` samples.
+
+    A last, smaller batch is left out (its samples are others in every epoch), because the
+    statistics of batch norm would lean on it; an epoch has at least one step.
+    """
+    return max(1, n // batch_size)
+
+
+def training_batches(
+    cell: CellConfig, split: CachedSplit, workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """The loader of a cell; set ``loader.batch_sampler.epoch`` before each epoch."""
+    return DataLoader(
+        TrainingSet(cell, split),
+        batch_sampler=EpochBatches(cell, len(split)),
+        collate_fn=Batch.collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+    )

@@ -1,0 +1,1 @@
+"""What is measured: AP by pycocotools, IoU and Dice from counts."""

@@ -1,0 +1,103 @@
+"""Train a stored run again and hold the metrics against what it got then."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmark import environment
+from benchmark.executors import Event, Job
+from benchmark.executors.local import LocalExecutor
+from benchmark.options import UserError
+from benchmark.runner import open_dataset, prepare_splits
+from benchmark.store import RunFolder, read_json
+
+
+def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) -> bool:
+    """Run the cell of ``run_dir`` again in a temporary folder; True where all metrics agree.
+
+    Every metric is compared bit for bit. Where some differ, the table shows both values, and
+    below it stands how the two environments differ.
+
+    Raises:
+        UserError: the folder holds no ended run.
+    """
+    old = RunFolder(run_dir)
+    cell = old.config()
+    expected = old.outcome()
+    if expected is None:
+        raise UserError(f"{run_dir}: this run has not ended, so there is nothing to compare with")
+    with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
+        new = RunFolder(Path(temporary) / "run")
+        splits = prepare_splits(
+            open_dataset(cell.dataset), cell.train.image_size, cache or Path(temporary) / "cache"
+        )
+        threads = read_json(run_dir / "environment.json").get("threads", 1)
+        job = Job(cell, new.path, splits, device, threads)
+        with console.status(f"training {run_dir.name} again") as view:
+
+            def watch(event: Event) -> None:
+                if event.progress is not None:
+                    epoch = f"epoch {event.progress.epoch}/{event.progress.epochs}"
+                    view.update(f"training {run_dir.name} again: {epoch}")
+
+            LocalExecutor(1).run([job], watch)
+        found = new.outcome()
+        if found is None:
+            raise UserError(f"the run failed: {(new.failure() or {}).get('error')}")
+    differing = _print_comparison(console, _numbers(expected), _numbers(found))
+    if differing:
+        _print_environments(console, run_dir, device)
+    return not differing
+
+
+def _numbers(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What must agree: the status and every metric; not the times."""
+    return {
+        "status": outcome["status"],
+        **outcome.get("metrics", {}),
+        **{f"untrained {k}": v for k, v in outcome.get("untrained", {}).items()},
+        **{f"trivial {k}": v for k, v in outcome.get("trivial", {}).items()},
+        **{f"diverged at {k}": v for k, v in outcome.get("diverged_at", {}).items()},
+    }
+
+
+def _print_comparison(
+    console: Console, expected: dict[str, Any], found: dict[str, Any]
+) -> list[str]:
+    """Print the verdict, and the values that differ; their names."""
+    names = list(dict.fromkeys([*expected, *found]))
+    differing = [name for name in names if expected.get(name) != found.get(name)]
+    if not differing:
+        console.print(f"[green]reproduced[/]: all {len(names)} values are bit-identical")
+        return []
+    table = Table("value", "then", "now", "difference", box=None)
+    for name in differing:
+        then, now = expected.get(name), found.get(name)
+        both = isinstance(then, float) and isinstance(now, float)
+        table.add_row(name, repr(then), repr(now), f"{now - then:+.2e}" if both else "")
+    console.print(table)
+    console.print(f"[red]not reproduced[/]: {len(differing)} of {len(names)} values differ")
+    return differing
+
+
+def _print_environments(console: Console, run_dir: Path, device: str) -> None:
+    """Say how the environment then and the one now differ."""
+    then = _flat(read_json(run_dir / "environment.json"))
+    now = _flat(environment.describe(torch.device(device)))
+    # This process's thread count is not that of the run.
+    changed = [k for k in then if k != "threads" and then[k] != now.get(k)]
+    for key in changed:
+        console.print(f"{key}: then {then[key]}, now {now.get(key)}")
+    if not changed:
+        console.print("the environments are the same; the code or the data may have changed")
+
+
+def _flat(environment: dict[str, Any]) -> dict[str, Any]:
+    packages = environment.pop("packages", {})
+    return {**environment, **packages}

@@ -1,0 +1,175 @@
+"""From an experiment to trained cells: plan, decode, train what is missing, say what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmark.config import CellConfig, CellPart, Experiment
+from benchmark.executors import Event, Executor, Job
+from benchmark.grid import plan
+from benchmark.loading import steps_per_epoch
+from benchmark.options import UserError, build
+from benchmark.store import RunFolder, Store
+from datasets import DATASETS, SPLITS, Dataset, DatasetError, Split
+from datasets.cache import prepare
+
+ENDED = frozenset({"done", "diverged"})
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, where its files lie, and how long it is.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+    """
+
+    cell: CellConfig
+    folder: RunFolder
+    steps: int
+
+    @property
+    def cost(self) -> float:
+        """Pixels seen in training: what the time of a run is about proportional to."""
+        height, width = self.cell.train.image_size
+        return float(self.steps * self.cell.train.batch_size * height * width)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An experiment that is ready to be trained."""
+
+    experiment: Experiment
+    store: Store
+    cells: list[PlannedCell]
+    datasets: dict[str, Dataset]
+
+    def unfinished(self) -> list[PlannedCell]:
+        return [planned for planned in self.cells if planned.folder.status() not in ENDED]
+
+
+def plan_grid(experiment: Experiment, results: Path) -> Grid:
+    """Check an experiment against the registers and its data, and lay out its cells.
+
+    Raises:
+        UserError: what the experiment names does not exist or does not fit together.
+    """
+    cells = plan(experiment)
+    store = Store(results / experiment.name)
+    datasets: dict[str, Dataset] = {}
+    planned = []
+    for cell in cells:
+        key = _key(cell.dataset)
+        if key not in datasets:
+            datasets[key] = open_dataset(cell.dataset)
+        dataset = datasets[key]
+        if cell.task not in dataset.tasks:
+            raise UserError(
+                f"data set '{cell.dataset.label}' has annotation for "
+                f"{' and '.join(sorted(dataset.tasks))}, not for {cell.task}"
+            )
+        steps = cell.train.epochs * steps_per_epoch(
+            len(dataset.ids("train")), cell.train.batch_size
+        )
+        planned.append(PlannedCell(cell, store.run_folder(cell), steps))
+    _check_folders(planned)
+    return Grid(experiment, store, planned, datasets)
+
+
+def _check_folders(planned: list[PlannedCell]) -> None:
+    """Two cells may differ by nothing but a path or a loss's label; they would share a folder."""
+    counts = Counter(one.cell.identity() for one in planned)
+    for one in planned:
+        if counts[one.cell.identity()] > 1:
+            raise UserError(
+                f"the cell {one.cell.slug} stands in the matrix more than once; give data sets "
+                "that lie in different folders different labels"
+            )
+
+
+def _key(part: CellPart) -> str:
+    return repr((part.name, sorted(part.options.items())))
+
+
+def open_dataset(part: CellPart) -> Dataset:
+    """The data set of a cell; what is wrong with its options or folder is a :class:`UserError`."""
+    try:
+        return build(DATASETS[part.name], part.options, f"data set '{part.label}'")
+    except DatasetError as error:
+        raise UserError(f"data set '{part.label}': {error}") from None
+
+
+def prepare_splits(
+    dataset: Dataset,
+    image_size: list[int],
+    cache: Path,
+    on_progress: Callable[[Split, int, int], None] = lambda split, done, total: None,
+) -> dict[str, Path]:
+    """Decode all splits of a data set at one size, or find them decoded; their cache folders."""
+    folders = {}
+    for split in SPLITS:
+
+        def tell(done: int, total: int, split: Split = split) -> None:
+            on_progress(split, done, total)
+
+        size = (image_size[0], image_size[1])
+        try:
+            folders[split] = prepare(dataset, split, size, cache, tell).folder
+        except DatasetError as error:
+            raise UserError(str(error)) from None
+    return folders
+
+
+def make_jobs(
+    grid: Grid,
+    cells: list[PlannedCell],
+    cache: Path,
+    device: str,
+    threads: int,
+    loader_workers: int,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> list[Job]:
+    """Jobs of the given cells, with their data decoded."""
+    decoded: dict[tuple[str, int, int], dict[str, Path]] = {}
+    jobs = []
+    for planned in cells:
+        cell = planned.cell
+        height, width = cell.train.image_size
+        key = (_key(cell.dataset), height, width)
+        if key not in decoded:
+            label = cell.dataset.label
+
+            def tell(split: Split, done: int, total: int, label: str = label) -> None:
+                on_progress(f"{label} {split}", done, total)
+
+            decoded[key] = prepare_splits(
+                grid.datasets[key[0]], [height, width], cache, tell
+            )
+        jobs.append(
+            Job(cell, planned.folder.path, decoded[key], device, threads, loader_workers)
+        )
+    return jobs
+
+
+def train_grid(
+    grid: Grid, executor: Executor, jobs: list[Job], on_event: Callable[[Event], None]
+) -> float:
+    """Train the jobs; returns the seconds that took."""
+    grid.store.write_experiment(grid.experiment)
+    started = time.perf_counter()
+    executor.run(jobs, on_event)
+    return time.perf_counter() - started
+
+
+def pick_device(name: str) -> str:
+    """``auto`` is CUDA where there is some; ``cuda`` without any is a :class:`UserError`."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("--device cuda: this machine offers no CUDA device to torch")
+    return "cuda" if available and name != "cpu" else "cpu"

@@ -1,0 +1,282 @@
+"""The one place that reads and writes results.
+
+Files are the truth: an experiment's folder holds ``experiment.yaml`` and, in ``runs/``, one
+folder a cell with ``config.yaml``, ``environment.json``, ``history.csv``, ``log.txt``, and
+``metrics.json``, which is written last: its presence means that the run has ended. Every file
+is written beside its place and then moved there, so none is ever seen half-written. Tables are
+collected from these files, and merging two experiments is copying folders.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from benchmark.config import CellConfig, Experiment, read_yaml
+from benchmark.options import UserError, explain
+
+IDENTITY_COLUMNS = ["task", "dataset", "model", "loss", "repetition"]
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file next to ``path``, then move it there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        write(Path(name))
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON atomically; NaN, which JSON lacks, becomes null."""
+    write_text(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON mapping; a :class:`UserError` names the file otherwise."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold a JSON object")
+    return content
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one cell."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    def config(self) -> CellConfig:
+        """The cell that was, or is to be, trained here."""
+        file = self.path / "config.yaml"
+        try:
+            return CellConfig.model_validate(read_yaml(file))
+        except ValidationError as error:
+            lines = explain(error, CellConfig)
+            raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None
+
+    def begin(self, cell: CellConfig, environment: dict[str, Any]) -> None:
+        """Write what describes the run; forget an earlier failure."""
+        content = yaml.safe_dump(cell.model_dump(mode="json"), sort_keys=False)
+        write_text(self.path / "config.yaml", content)
+        write_json(self.path / "environment.json", environment)
+        (self.path / "failure.json").unlink(missing_ok=True)
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Replace the history by these rows, one an epoch; they need not share all columns."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+
+        def write(temporary: Path) -> None:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns, restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+
+        write_atomically(self.path / "history.csv", write)
+
+    def history(self) -> list[dict[str, float]]:
+        """Rows written so far, without their empty fields."""
+        file = self.path / "history.csv"
+        if not file.exists():
+            return []
+        with file.open(newline="", encoding="utf-8") as handle:
+            rows = [
+                {key: float(value) for key, value in row.items() if value != ""}
+                for row in csv.DictReader(handle)
+            ]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+    def finish(self, outcome: dict[str, Any]) -> None:
+        """Write ``metrics.json``: from now on the run counts as ended. The checkpoint goes."""
+        write_json(self.path / "metrics.json", outcome)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def fail(self, error: str, trace: str = "") -> None:
+        """Record why the run did not end; the next ``run`` tries it again."""
+        write_json(self.path / "failure.json", {"error": error, "traceback": trace})
+
+    def outcome(self) -> dict[str, Any] | None:
+        """What :meth:`finish` wrote, or None while there is none."""
+        file = self.path / "metrics.json"
+        return read_json(file) if file.exists() else None
+
+    def failure(self) -> dict[str, Any] | None:
+        """What :meth:`fail` wrote, or None."""
+        file = self.path / "failure.json"
+        return read_json(file) if file.exists() else None
+
+    def status(self) -> str:
+        """``done``, ``diverged``, ``failed``, ``running`` or ``pending``."""
+        outcome = self.outcome()
+        if outcome is not None:
+            return str(outcome["status"])
+        if self.is_locked():
+            return "running"
+        return "failed" if self.failure() is not None else "pending"
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the cell for this process; gives False where another process holds it.
+
+        The operating system lets go of the lock when the process ends, however it ends.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether some process is at work on the cell right now."""
+        if not (self.path / ".lock").exists():
+            return False
+        with self.lock() as mine:
+            return not mine
+
+    def clear(self) -> None:
+        """Remove all that earlier runs of the cell left."""
+        for file in self.path.glob("*"):
+            if file.is_file():
+                file.unlink()
+
+
+@dataclass(frozen=True)
+class Store:
+    """An experiment's folder."""
+
+    path: Path
+
+    @classmethod
+    def existing(cls, path: Path) -> Store:
+        """The store in a folder that must hold one."""
+        if not (path / "runs").is_dir():
+            raise UserError(
+                f"{path}: is no results folder (it has no 'runs' folder); "
+                "give the folder that `run` named, such as results/quickstart"
+            )
+        return cls(path)
+
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Keep the experiment as it was asked for, overrides included."""
+        content = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+        write_text(self.path / "experiment.yaml", content)
+
+    def experiment(self) -> Experiment | None:
+        """The experiment last run here, or None where only run folders were copied together."""
+        file = self.path / "experiment.yaml"
+        if not file.exists():
+            return None
+        try:
+            return Experiment.model_validate(read_yaml(file))
+        except ValidationError as error:
+            lines = explain(error, Experiment)
+            raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None
+
+    def run_folder(self, cell: CellConfig) -> RunFolder:
+        """Where a cell's files lie, whether they exist yet or not."""
+        return RunFolder(self.path / "runs" / cell.slug)
+
+    def run_folders(self) -> list[RunFolder]:
+        """All cells that were begun here, in the order of their names."""
+        return [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
+
+    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The runs (one row each) and their histories (one row an epoch).
+
+        Columns of both: ``task, dataset, model, loss, repetition``. Runs add ``status``,
+        ``seconds``, ``cell`` and the test metrics, with ``untrained/`` and ``trivial/`` before
+        those of the predictors to compare with; histories add what training logged. Metrics
+        are fractions in 0..1, NaN where there is none.
+        """
+        runs: list[dict[str, Any]] = []
+        histories: list[dict[str, Any]] = []
+        for folder in self.run_folders():
+            cell = folder.config()
+            identity = {
+                "task": cell.task,
+                "dataset": cell.dataset.label,
+                "model": cell.model.label,
+                "loss": cell.loss.label,
+                "repetition": cell.repetition,
+            }
+            outcome = folder.outcome() or {}
+            compared = {
+                f"{kind}/{name}": value
+                for kind in ("untrained", "trivial")
+                for name, value in (outcome.get(kind) or {}).items()
+            }
+            runs.append(
+                {
+                    **identity,
+                    "status": folder.status(),
+                    "seconds": outcome.get("seconds"),
+                    "cell": folder.path.name,
+                    **(outcome.get("metrics") or {}),
+                    **compared,
+                }
+            )
+            histories.extend({**identity, **row} for row in folder.history())
+        return self._frame(runs), self._frame(histories)
+
+    def _frame(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
+        """Rows as a frame, losses in the experiment's order, with numbers as numbers."""
+        frame = pd.DataFrame(rows, columns=None if rows else IDENTITY_COLUMNS)
+        text = {"task", "dataset", "model", "loss", "status", "cell"}
+        for column in frame.columns.difference(list(text)):
+            frame[column] = pd.to_numeric(frame[column])
+        experiment = self.experiment()
+        order = [] if experiment is None else experiment.loss_labels()
+        position = {label: i for i, label in enumerate(order)}
+        rank = frame["loss"].map(lambda label: (position.get(label, len(order)), str(label)))
+        return (
+            frame.assign(_rank=rank)
+            .sort_values(["task", "dataset", "model", "_rank", "repetition"], kind="stable")
+            .drop(columns="_rank")
+            .reset_index(drop=True)
+        )

@@ -1,0 +1,269 @@
+"""One cell: build, train, log every epoch, evaluate; reads top to bottom.
+
+Everything random comes from :mod:`benchmark.seeding`, so a run that was killed continues from
+its checkpoint to the same final numbers, and all losses of a repetition see the same weights,
+batches and augmentations.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark.config import CellConfig
+from benchmark.loading import EpochBatches, training_batches
+from benchmark.models import MODELS
+from benchmark.optimization import make_optimizer, make_schedule
+from benchmark.seeding import stream_seed
+from benchmark.store import RunFolder, write_atomically
+from benchmark.tasks import TASKS, Task
+from datasets.cache import CachedSplit
+from losses import get as get_loss
+
+REPORT_EVERY = 0.5
+"""Seconds between two messages to the progress display within an epoch."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is; sent to whoever watches."""
+
+    epoch: int
+    epochs: int
+    fraction: float
+    loss: float | None = None
+    metric: float | None = None
+
+
+@dataclass
+class State:
+    """All that changes while a run trains, besides the history file."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    epoch: int = 0
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def save(self, folder: RunFolder) -> None:
+        content = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "counters": {
+                "epoch": self.epoch,
+                "train_seconds": self.train_seconds,
+                "seconds": self.seconds,
+            },
+        }
+        write_atomically(folder.checkpoint, lambda path: torch.save(content, path))
+
+    def restore(self, folder: RunFolder, device: torch.device) -> bool:
+        """Take up the checkpoint; False where there is none."""
+        if not folder.checkpoint.exists():
+            return False
+        content = torch.load(folder.checkpoint, map_location=device, weights_only=True)
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.schedule.load_state_dict(content["schedule"])
+        self.scaler.load_state_dict(content["scaler"])
+        for name, value in content["counters"].items():
+            setattr(self, name, value)
+        return True
+
+
+def train_cell(
+    cell: CellConfig,
+    splits: dict[str, CachedSplit],
+    folder: RunFolder,
+    device: torch.device,
+    watch: Callable[[Progress], None] = lambda progress: None,
+    loader_workers: int = 0,
+) -> dict[str, Any]:
+    """Train one cell to its end, or to its divergence, and write what came of it.
+
+    Args:
+        splits: ``train``, ``val`` and ``test`` at the cell's image size.
+        folder: gets the history after every epoch, a checkpoint, and the outcome.
+        watch: called with the progress, a few times a second.
+        loader_workers: processes that load the training samples; 0 loads in this one.
+
+    Returns:
+        The outcome as written to ``metrics.json``: ``status`` is ``done`` (then ``metrics``
+        holds the test metrics) or ``diverged`` (then ``diverged_at`` says where).
+    """
+    train = cell.train
+    _make_deterministic()
+    task = TASKS[cell.task](
+        get_loss(cell.loss.name, **cell.loss.options), cell.loss.weight, splits["train"].classes
+    )
+    torch.manual_seed(stream_seed(cell, "weights"))
+    model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
+    model = model.to(device, memory_format=torch.channels_last)
+    batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
+    sampler = batches.batch_sampler
+    assert isinstance(sampler, EpochBatches)
+    optimizer = make_optimizer(model, train)
+    schedule = make_schedule(optimizer, train, train.epochs * len(sampler))
+    amp_type = _amp_type(device)
+    scaler = torch.amp.GradScaler(
+        device.type, enabled=train.amp and amp_type == torch.float16
+    )
+    state = State(model, optimizer, schedule, scaler)
+    measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
+
+    def evaluate(split: str) -> dict[str, float]:
+        model.eval()
+        with torch.no_grad():
+            return measure[split](model, device, 2 * train.batch_size)
+
+    def tell(fraction: float, loss: float | None = None, metric: float | None = None) -> None:
+        watch(Progress(state.epoch, train.epochs, fraction, loss, metric))
+
+    started = time.perf_counter()
+    rows: list[dict[str, float]] = []
+    if state.restore(folder, device):
+        # The history is written before the checkpoint, so it may be one epoch ahead of it.
+        rows = [row for row in folder.history() if row["epoch"] <= state.epoch]
+        started -= state.seconds
+    else:
+        rows = [{"epoch": 0, "seconds": 0.0, **evaluate("val")}]
+        folder.write_history(rows)
+
+    while state.epoch < train.epochs:
+        state.epoch += 1
+        sampler.epoch = state.epoch
+        torch.manual_seed(stream_seed(cell, "step", state.epoch))
+        row, bad_step = _train_epoch(state, task, batches, train, device, amp_type, tell)
+        row["seconds"] = state.train_seconds
+        if bad_step is not None:
+            folder.write_history([*rows, row])
+            outcome = {
+                "status": "diverged",
+                "diverged_at": {"epoch": state.epoch, "step": bad_step},
+                "seconds": time.perf_counter() - started,
+            }
+            folder.finish(outcome)
+            return outcome
+        if state.epoch % train.eval_every == 0 or state.epoch == train.epochs:
+            row |= evaluate("val")
+        rows.append(row)
+        state.seconds = time.perf_counter() - started
+        folder.write_history(rows)
+        state.save(folder)
+        tell(state.epoch / train.epochs, row["loss_total"], row.get(task.primary))
+
+    # The test split is read here, once, by the weights that the last epoch left.
+    outcome = {
+        "status": "done",
+        "metrics": evaluate("test"),
+        "untrained": _untrained(cell, task, measure["test"], device),
+        "trivial": task.trivial(
+            splits["train"], splits["test"], stream_seed(cell, "trivial") % 2**32
+        ),
+        "train_seconds": state.train_seconds,
+    }
+    outcome["seconds"] = time.perf_counter() - started
+    folder.finish(outcome)
+    return outcome
+
+
+def _train_epoch(
+    state: State,
+    task: Task,
+    batches: Any,
+    train: Any,
+    device: torch.device,
+    amp_type: torch.dtype,
+    tell: Callable[[float, float], None],
+) -> tuple[dict[str, float], int | None]:
+    """One pass over the training split.
+
+    Sums stay on the device, so nothing waits for it but a message to the display and the end
+    of the epoch.
+
+    Returns:
+        The epoch's row of the history, and the first step (from 1) whose loss was not finite,
+        or None.
+    """
+    state.model.train()
+    weights = [p for group in state.optimizer.param_groups for p in group["params"]]
+    steps = len(batches)
+    never = float(steps + 1)
+    sums: dict[str, torch.Tensor] = {}
+    first_bad = torch.tensor(never, device=device)
+    begun = told = time.perf_counter()
+    images = 0
+    for step, batch in enumerate(batches, start=1):
+        batch = batch.to(device)
+        with torch.autocast(device.type, amp_type) if train.amp else nullcontext():
+            parts = task.parts(state.model, batch)
+            loss = torch.stack(list(parts.values())).sum()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.scaler.scale(loss).backward()
+        state.scaler.unscale_(state.optimizer)
+        limit = float("inf") if train.grad_clip is None else train.grad_clip
+        norm = nn.utils.clip_grad_norm_(weights, limit)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.schedule.step()
+
+        images += len(batch.images)
+        for name, value in [("loss_total", loss), ("grad_norm", norm), *_named(parts)]:
+            sums[name] = sums.get(name, 0) + value.detach()
+        here = torch.where(torch.isfinite(loss.detach()), never, float(step))
+        first_bad = torch.minimum(first_bad, here)
+        if time.perf_counter() - told > REPORT_EVERY:
+            told = time.perf_counter()
+            tell((state.epoch - 1 + step / steps) / train.epochs, float(loss.detach()))
+
+    means = {name: float(total) / steps for name, total in sums.items()}
+    spent = time.perf_counter() - begun
+    state.train_seconds += spent
+    row = {
+        "epoch": state.epoch,
+        **means,
+        "lr": state.optimizer.param_groups[0]["lr"],
+        "images_per_second": images / spent,
+    }
+    bad = float(first_bad)
+    return row, None if bad == never else int(bad)
+
+
+def _named(parts: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    return [(f"loss/{name}", value) for name, value in parts.items()]
+
+
+def _untrained(
+    cell: CellConfig, task: Task, measure: Callable[..., dict], device: torch.device
+) -> dict[str, float]:
+    """Test metrics of the weights that the run started from."""
+    torch.manual_seed(stream_seed(cell, "weights"))
+    model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    with torch.no_grad():
+        return measure(model, device, 2 * cell.train.batch_size)
+
+
+def _amp_type(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device has it, since it needs no loss scaling; else float16."""
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return torch.bfloat16
+
+
+def _make_deterministic() -> None:
+    """The same numbers on every run of one machine; operations that cannot do so warn."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling fresh memory costs time and hides nothing here: no code reads it before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,110 @@
+"""What a data set is to the rest of the project, and the register of all of them.
+
+A new data set is one new file in this folder::
+
+    @register("my_data")
+    @dataclass
+    class MyData(Dataset):
+        '''One line that `run.py list datasets` shows.'''
+        root: str
+        ...
+
+Its fields are its options in the experiment file; their types are checked there.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
+
+from datasets.sample import DatasetError, Sample
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+DATA_VARIABLE = "LOSSBENCH_DATA"
+
+DATASETS: dict[str, type[Dataset]] = {}
+T = TypeVar("T", bound="type[Dataset]")
+
+
+def register(name: str) -> Callable[[T], T]:
+    """Class decorator: make a data set known to experiment files as ``name``."""
+
+    def add(cls: T) -> T:
+        if name in DATASETS:
+            raise ValueError(f"two data sets are registered as '{name}'")
+        DATASETS[name] = cls
+        return cls
+
+    return add
+
+
+class Dataset(ABC):
+    """A source of samples. Subclasses are dataclasses whose fields are the options.
+
+    Construction is cheap: it lists files and reads lists of names, and decodes no image. It
+    raises :class:`DatasetError` where the folder does not have the layout.
+    """
+
+    tasks: ClassVar[frozenset[str]]
+    """What its annotation serves: ``"detection"``, ``"segmentation"`` or both."""
+
+    classes: list[str]
+    """Names of the foreground classes; a label is an index into this list."""
+
+    @abstractmethod
+    def ids(self, split: Split) -> list[str]:
+        """Names of the samples of one split, in a fixed order."""
+
+    @abstractmethod
+    def load(self, sample_id: str) -> Sample:
+        """Decode one sample at full size; raise :class:`DatasetError` naming the bad file.
+
+        The sample is as the files have it, for any split; see :meth:`load_for`.
+        """
+
+    def load_for(self, sample_id: str, split: Split) -> Sample:
+        """:meth:`load`, for data sets whose training annotation differs (label noise)."""
+        return self.load(sample_id)
+
+    @abstractmethod
+    def files(self, sample_id: str) -> list[Path]:
+        """The files that this sample is read from; empty for generated data.
+
+        A change of size or modification time of any of them makes a cached copy stale.
+        """
+
+    def problems(self) -> list[str]:
+        """Every fault that reading the whole data set meets, one line each, none raised."""
+        found: list[str] = []
+        for sample_id in dict.fromkeys(i for split in SPLITS for i in self.ids(split)):
+            try:
+                sample = self.load(sample_id)
+            except DatasetError as error:
+                found.append(str(error))
+            else:
+                if sample.dropped:
+                    found.append(f"{sample.path}: {sample.dropped} box(es) without width or height")
+        return found
+
+
+def resolve_root(root: str) -> Path:
+    """The folder that ``root`` means: as given, else below the folder in ``LOSSBENCH_DATA``.
+
+    Raises:
+        DatasetError: neither is a folder; the message says where was looked.
+    """
+    tried = [Path(root).expanduser()]
+    if not tried[0].is_absolute() and os.environ.get(DATA_VARIABLE):
+        tried.append(Path(os.environ[DATA_VARIABLE]) / root)
+    for path in tried:
+        if path.is_dir():
+            return path
+    places = ", ".join(str(path.absolute()) for path in tried)
+    raise DatasetError(
+        f"root '{root}' is not a folder (looked for {places}); relative folders are looked for "
+        f"in the current folder, then in the one that {DATA_VARIABLE} names"
+    )

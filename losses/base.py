@@ -1,0 +1,211 @@
+"""What a loss is, and the two registers that hold all of them.
+
+A new loss is one new file in ``box/`` or ``mask/``::
+
+    @register_box("my_loss")
+    @dataclass(frozen=True, kw_only=True)
+    class MyLoss(BoxLoss):
+        '''One line that tells what it is.'''
+
+        space: ClassVar[Space] = "boxes"
+        beta: float = 1.0  # an option, with its default
+
+        def compute(self, pred: Tensor, target: Tensor) -> Tensor: ...
+
+A loss gives one value a box or an image. It does not reduce these, divide by the number of
+positives or apply a weight: the training that uses it does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from .options import check_types
+
+Space = Literal["boxes", "deltas"]
+Scope = Literal["image", "batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxLoss(ABC):
+    """Loss of predicted boxes against their targets, one value a pair.
+
+    Subclasses are frozen dataclasses whose fields are the loss's options; a subclass that limits
+    their range extends ``__post_init__`` and raises ``ValueError``.
+    """
+
+    space: ClassVar[Space]
+    """What the four numbers are: ``"boxes"`` is x1, y1, x2, y2 in pixels, ``"deltas"`` the
+    model's own encoding of a box relative to its anchor or point."""
+
+    version: ClassVar[int] = 1
+    """Version of the loss's code, raised by every change that alters numbers."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+    def __call__(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each pair of boxes.
+
+        Args:
+            pred: ``[N, 4]`` (or any ``[..., 4]``), in the declared ``space``.
+            target: the same shape. No gradient is meant to flow into it.
+
+        Returns:
+            ``[N]`` (``[...]``). Computed in float32, also under autocast; float64 ``pred`` stays
+            float64.
+
+        Raises:
+            ValueError: the shapes differ or the last dimension is not 4.
+        """
+        if pred.shape != target.shape or pred.shape[-1:] != (4,):
+            raise ValueError(
+                f"pred and target must both be [N, 4], got {list(pred.shape)} "
+                f"and {list(target.shape)}"
+            )
+        dtype = _working_dtype(pred)
+        with torch.autocast(pred.device.type, enabled=False):
+            return self.compute(pred.to(dtype), target.to(dtype))
+
+    @abstractmethod
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """The loss ``[...]`` of ``[..., 4]`` tensors that are float32 or float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskLoss(ABC):
+    """Loss of predicted masks against their targets, one value an image.
+
+    Every class is a binary mask of its own; the background is implied. Subclasses are frozen
+    dataclasses as with :class:`BoxLoss`.
+    """
+
+    exclusive: ClassVar[bool] = False
+    """Whether a pixel may belong to one class at most (as in softmax cross entropy)."""
+
+    version: ClassVar[int] = 1
+    """Version of the loss's code, raised by every change that alters numbers."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+    def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """Return the loss of each image.
+
+        Args:
+            logits: ``[N, C, H, W]``, before the sigmoid.
+            target: ``[N, C, H, W]``, 0 or 1, of any type. Other values give no meaningful loss.
+            valid: bool ``[N, 1, H, W]``, False where a pixel is to be ignored: neither its
+                logits nor its target have any influence there.
+
+        Returns:
+            ``[N]``. Computed in float32, also under autocast; float64 ``logits`` stay float64.
+
+        Raises:
+            ValueError: a shape does not fit the others, or ``valid`` is not bool.
+        """
+        if logits.dim() != 4 or target.shape != logits.shape:
+            raise ValueError(
+                f"logits and target must both be [N, C, H, W], got {list(logits.shape)} "
+                f"and {list(target.shape)}"
+            )
+        n, _, height, width = logits.shape
+        if valid.shape != (n, 1, height, width) or valid.dtype != torch.bool:
+            raise ValueError(
+                f"valid must be bool {[n, 1, height, width]}, got {valid.dtype} {list(valid.shape)}"
+            )
+        dtype = _working_dtype(logits)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.compute(logits.to(dtype), target.to(dtype), valid)
+
+    @abstractmethod
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """The loss ``[N]``; ``logits`` and ``target`` are of one type, float32 or float64."""
+
+
+BOX: dict[str, type[BoxLoss]] = {}
+"""Every box loss by its name."""
+
+MASK: dict[str, type[MaskLoss]] = {}
+"""Every mask loss by its name."""
+
+B = TypeVar("B", bound=type[BoxLoss])
+M = TypeVar("M", bound=type[MaskLoss])
+
+
+def register_box(name: str) -> Callable[[B], B]:
+    """Class decorator: make a :class:`BoxLoss` known as ``name``.
+
+    Raises:
+        ValueError: a loss of either kind has this name already.
+    """
+
+    def add(cls: B) -> B:
+        _refuse_taken(name)
+        BOX[name] = cls
+        return cls
+
+    return add
+
+
+def register_mask(name: str) -> Callable[[M], M]:
+    """Class decorator: make a :class:`MaskLoss` known as ``name``.
+
+    Raises:
+        ValueError: a loss of either kind has this name already.
+    """
+
+    def add(cls: M) -> M:
+        _refuse_taken(name)
+        MASK[name] = cls
+        return cls
+
+    return add
+
+
+def get(name: str, **options: Any) -> Any:
+    """Build a loss by its registered name.
+
+    Args:
+        name: a key of :data:`BOX` or :data:`MASK`.
+        options: the fields of that loss; those left out take their defaults.
+
+    Returns:
+        The :class:`BoxLoss` or :class:`MaskLoss`; which one, the name decides.
+
+    Raises:
+        ValueError: there is no such loss, or an option's value is not allowed.
+        TypeError: the loss has no such option.
+    """
+    known: dict[str, type[BoxLoss] | type[MaskLoss]] = {**BOX, **MASK}
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise ValueError(f"unknown loss '{name}'{hint}; the losses are: {', '.join(sorted(known))}")
+    allowed = [field.name for field in fields(known[name])]
+    for option in options:
+        if option not in allowed:
+            raise TypeError(
+                f"loss '{name}' has no option '{option}'; "
+                f"its options are: {', '.join(allowed) or 'none'}"
+            )
+    try:
+        return known[name](**options)
+    except ValueError as error:
+        raise ValueError(f"loss '{name}': {error}") from None
+
+
+def _refuse_taken(name: str) -> None:
+    if name in BOX or name in MASK:
+        raise ValueError(f"two losses are registered as '{name}'")
+
+
+def _working_dtype(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -1,0 +1,1 @@
+"""Box losses: one value a pair of boxes."""

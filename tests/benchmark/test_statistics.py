@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.statistics import (
+    SUMMARY_COLUMNS,
+    mean_interval,
+    paired_difference,
+    reference,
+    scores,
+    summarise,
+)
+
+VALUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12).map(
+    lambda pairs: tuple(map(pd.Series, zip(*pairs, strict=True)))
+)
+
+
+def detection_runs(values: dict[str, list[float | str]]) -> pd.DataFrame:
+    """Runs of each loss: a number is a done run's AP, a string another status."""
+    rows = [
+        {
+            "task": "detection",
+            "dataset": "d",
+            "model": "m",
+            "loss": loss,
+            "repetition": repetition,
+            "status": value if isinstance(value, str) else "done",
+            "AP": math.nan if isinstance(value, str) else value,
+        }
+        for loss, runs in values.items()
+        for repetition, value in enumerate(runs)
+    ]
+    return pd.DataFrame(rows)
+
+
+def row(summary: pd.DataFrame, loss: str) -> pd.Series:
+    return summary[summary["loss"] == loss].iloc[0]
+
+
+def test_paired_interval_by_hand():
+    # Differences 1, 2, 3, 6: mean 3; deviations -2, -1, 0, 3; sum of squares 14;
+    # sd = sqrt(14 / 3) = 2.160247; standard error = sd / 2 = 1.080123;
+    # t(0.975, 3 degrees of freedom) = 3.182446 (table), so half = 3.437435.
+    found = paired_difference(pd.Series([11, 22, 33, 46]), pd.Series([10, 20, 30, 40]))
+    assert found.n == 4
+    assert found.mean == 3
+    assert found.sd == pytest.approx(2.160247, abs=1e-6)
+    assert found.low == pytest.approx(3 - 3.437435, abs=1e-5)
+    assert found.high == pytest.approx(3 + 3.437435, abs=1e-5)
+
+
+def test_level_changes_the_quantile():
+    # The same four differences; t(0.95, 3) = 2.353363, so half = 2.541922.
+    found = paired_difference(pd.Series([1, 2, 3, 6]), pd.Series([0, 0, 0, 0]), level=0.9)
+    assert found.high == pytest.approx(5.541922, abs=1e-5)
+
+
+@given(VALUES)
+def test_paired_interval_is_that_of_scipy(pair):
+    first, second = pair
+    found = paired_difference(first, second)
+    if (first - second).std() < 1e-9:  # scipy warns of lost precision there
+        assert found.high - found.low < 1e-7
+        return
+    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert found.low == pytest.approx(expected.low, abs=1e-9)
+    assert found.high == pytest.approx(expected.high, abs=1e-9)
+
+
+@given(VALUES, st.floats(-5, 5))
+def test_difference_turns_sign_and_ignores_what_a_repetition_shares(pair, shared):
+    first, second = pair
+    there, back = paired_difference(first, second), paired_difference(second, first)
+    assert (back.mean, back.low, back.high) == pytest.approx((-there.mean, -there.high, -there.low))
+    common = shared * pd.Series(np.arange(len(first)))
+    moved = paired_difference(first + common, second + common)
+    assert (moved.low, moved.high) == pytest.approx((there.low, there.high), abs=1e-9)
+
+
+def test_interval_covers_the_truth_at_its_level():
+    rng = np.random.default_rng(0)
+    intervals = [mean_interval(pd.Series(rng.normal(2, 1, 4)), 0.8) for _ in range(1500)]
+    covered = np.mean([i.low <= 2 <= i.high for i in intervals])
+    assert covered == pytest.approx(0.8, abs=0.03)  # three standard errors
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [math.nan, 0.5]])
+def test_fewer_than_two_values_have_no_interval(values):
+    found = mean_interval(pd.Series(values, dtype=float))
+    assert found.n == (0.5 in values)
+    assert math.isnan(found.mean) == (found.n == 0)
+    assert all(math.isnan(x) for x in (found.low, found.high, found.sd))
+
+
+def test_pairs_are_matched_by_repetition_not_by_place():
+    first = pd.Series({0: 1.0, 2: 5.0, 3: math.nan, 4: 9.0})
+    second = pd.Series({4: 6.0, 2: 4.0, 1: 100.0, 3: 1.0})
+    found = paired_difference(first, second)
+    assert (found.n, found.mean) == (2, 2)  # repetitions 2 and 4: 1 and 3
+
+
+def test_repetition_twice_is_refused():
+    with pytest.raises(ValueError, match="repetition 1 occurs more than once in baseline"):
+        paired_difference(pd.Series({1: 0.0}), pd.Series([0.1, 0.2], index=[1, 1]))
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, math.nan])
+def test_level_outside_of_0_and_1_is_refused(level):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        mean_interval(pd.Series([1.0, 2.0]), level)
+
+
+def test_summary_values():
+    runs = detection_runs({"a": [0.1, 0.2, 0.3], "b": [0.2, 0.4, 0.6]})
+    summary = summarise(runs)
+    assert list(summary.columns) == SUMMARY_COLUMNS
+    assert summary["loss"].tolist() == ["b", "a"]
+    assert summary["rank"].tolist() == [1, 2]
+    b = row(summary, "b")
+    assert (b["n"], b["n_pairs"], b["baseline"], b["metric"]) == (3, 3, "a", "AP")
+    assert b[["mean", "std", "min", "max", "diff"]].tolist() == pytest.approx(
+        [0.4, 0.2, 0.2, 0.6, 0.2]
+    )
+    a = row(summary, "a")
+    assert a["verdict"] == "baseline"
+    assert a[["diff", "diff_low", "diff_high"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict"),
+    [
+        ([0.30, 0.31, 0.32], "better"),
+        ([0.10, 0.11, 0.12], "worse"),
+        ([0.19, 0.22, 0.22], "cannot tell"),
+        ([0.20, 0.21, 0.22], "cannot tell"),
+        ([0.30, 0.31], "too few repetitions"),
+        ([0.30, 0.31, "failed"], "too few repetitions"),
+        (["failed", "pending", "running"], "too few repetitions"),
+    ],
+)
+def test_verdicts(other, verdict):
+    runs = detection_runs({"base": [0.20, 0.21, 0.22], "other": other})
+    assert row(summarise(runs), "other")["verdict"] == verdict
+
+
+def test_what_diverged_gets_no_verdict_in_its_favour():
+    good, bad = [0.30, 0.31, 0.32, 0.33], [0.10, 0.11, 0.12, 0.13]
+    spoiled_good, spoiled_bad = [*good[:3], "diverged"], [*bad[:3], "diverged"]
+
+    def verdict(base, other):
+        return row(summarise(detection_runs({"base": base, "other": other})), "other")["verdict"]
+
+    assert verdict(bad, spoiled_good) == "cannot tell"
+    assert verdict(good, spoiled_bad) == "worse"
+    assert verdict(spoiled_good, bad) == "cannot tell"
+    assert verdict(spoiled_bad, good) == "better"
+
+
+def test_order_puts_diverged_after_whole_and_empty_last():
+    runs = detection_runs(
+        {
+            "low": [0.1, 0.1, 0.1],
+            "empty": ["failed", "timed out", "pending"],
+            "often diverged": [0.9, "diverged", "diverged"],
+            "diverged": [0.5, 0.5, "diverged"],
+            "high": [0.3, 0.3, 0.3],
+            "failed once": ["failed", 0.2, 0.2],
+        }
+    )
+    summary = summarise(runs)
+    order = ["high", "failed once", "low", "diverged", "often diverged", "empty"]
+    assert summary["loss"].tolist() == order
+    assert summary["diverged"].tolist() == [0, 0, 0, 1, 2, 0]
+    empty = row(summary, "empty")
+    assert (empty["n"], empty["failed"], empty["unfinished"]) == (0, 2, 1)
+    assert math.isnan(empty["mean"])
+
+
+def test_undefined_metric_of_a_done_run_does_not_count():
+    summary = summarise(detection_runs({"a": [0.1, math.nan, 0.3]}))
+    assert (row(summary, "a")["n"], row(summary, "a")["mean"]) == (2, pytest.approx(0.2))
+
+
+def test_value_of_a_run_that_is_not_done_does_not_count():
+    runs = detection_runs({"a": [0.1, 0.3]})
+    runs.loc[1, "status"] = "running"
+    assert row(summarise(runs), "a")["max"] == 0.1
+
+
+def test_runs_with_no_metric_yet():
+    runs = detection_runs({"a": ["running"], "b": ["pending"]}).drop(columns="AP")
+    summary = summarise(runs)
+    assert summary["n"].tolist() == [0, 0]
+    assert row(summary, "b")["verdict"] == "too few repetitions"
+
+
+def both_tasks() -> pd.DataFrame:
+    detection = detection_runs({"iou": [0.1, 0.2], "giou": [0.2, 0.3]})
+    segmentation = detection_runs({"bce": [0.5, 0.6], "dice": [0.7, 0.9]})
+    segmentation = segmentation.assign(task="segmentation").rename(columns={"AP": "mIoU_fg"})
+    return pd.concat([segmentation, detection], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "expected"),
+    [
+        (None, {"segmentation": "bce", "detection": "iou"}),
+        ("giou", {"segmentation": "bce", "detection": "giou"}),
+        ({"segmentation": "dice"}, {"segmentation": "dice", "detection": "iou"}),
+    ],
+)
+def test_each_task_has_its_baseline_and_metric(baseline, expected):
+    summary = summarise(both_tasks(), baseline)
+    assert dict(zip(summary["task"], summary["baseline"], strict=True)) == expected
+    assert summary["task"].tolist() == ["segmentation"] * 2 + ["detection"] * 2
+    assert summary["metric"].tolist() == ["mIoU_fg"] * 2 + ["AP"] * 2
+
+
+def test_other_metric():
+    runs = detection_runs({"a": [0.1, 0.3]}).assign(AP50=[0.6, 0.8])
+    summary = summarise(runs, metric="AP50")
+    assert (row(summary, "a")["mean"], row(summary, "a")["metric"]) == (pytest.approx(0.7), "AP50")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"baseline": "ciou"}, "'ciou' is not among the losses; allowed: bce, dice, iou, giou"),
+        (
+            {"baseline": {"detection": "bce"}},
+            "'bce' is not among the losses of detection; allowed: iou, giou",
+        ),
+        ({"baseline": {"boxes": "iou"}}, "task 'boxes'; allowed: detection, segmentation"),
+        ({"metric": "ap"}, "metric 'ap' is not in the runs; there are: mIoU_fg, AP$"),
+        ({"level": 95}, "level is 95, but must lie between 0 and 1"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        summarise(both_tasks(), **arguments)
+
+
+def test_wrong_frames():
+    runs = detection_runs({"a": [0.1, 0.2]})
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) loss, status"):
+        summarise(runs.drop(columns=["loss", "status"]))
+    with pytest.raises(ValueError, match="task 'tracking' is not known; allowed: detection, seg"):
+        summarise(runs.assign(task="tracking"))
+    with pytest.raises(ValueError, match="status 'ok' is not known; allowed: done, diverged"):
+        summarise(runs.assign(status="ok"))
+    with pytest.raises(ValueError, match=r"2 runs are detection, d, m, a, repetition 0 \(x, y\)"):
+        summarise(runs.assign(repetition=0, cell=["x", "y"]))
+
+
+def test_empty_frame_gives_an_empty_summary():
+    summary = summarise(pd.DataFrame())
+    assert summary.empty
+    assert list(summary.columns) == SUMMARY_COLUMNS
+
+
+def test_scores_keep_the_order_of_the_losses():
+    runs = detection_runs({"z": [0.1, 0.2], "a": ["diverged", 0.4]})
+    table = scores(runs.iloc[::-1], "AP")
+    assert table.index.tolist() == [0, 1]
+    assert table.columns.tolist() == ["a", "z"]
+    assert table["z"].tolist() == [0.1, 0.2]
+    assert table["a"].isna().tolist() == [True, False]
+
+
+def test_reference_counts_a_repetition_once():
+    # Repetition 0 has three runs with 0.1, repetition 1 one run with 0.3: (0.1 + 0.3) / 2.
+    runs = detection_runs({"a": [0.5, 0.5], "b": [0.5, "failed"], "c": [0.5, "failed"]})
+    runs["untrained/AP"] = [0.1, 0.3, 0.1, math.nan, 0.1, math.nan]
+    assert reference(runs, "untrained", "AP") == pytest.approx(0.2)
+    assert math.isnan(reference(runs, "trivial", "AP"))
+    assert summarise(runs)["untrained"].tolist() == pytest.approx([0.2] * 3)
