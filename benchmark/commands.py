@@ -65,9 +65,7 @@ def run_grid(
     )
     if todo:
         with _shown_warnings(console), Progress(console=console, transient=True) as bar:
-            jobs = make_jobs(
-                grid, todo, cache, device, threads, loaders, _decoding(bar)
-            )
+            jobs = make_jobs(grid, todo, cache, device, threads, loaders, _decoding(bar))
         with GridDisplay(console, todo, ended, workers) as display:
             train_grid(grid, LocalExecutor(workers), jobs, display)
     write_report(console, grid.store, None)

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.options import UserError, explain, resolve_options, suggest
 from benchmark.optimization import OPTIMIZERS, SCHEDULES
+from benchmark.options import UserError, explain, resolve_options, suggest
 from datasets.augment import Augment
 
 SHIPPED = Path(__file__).parent / "configs"
@@ -47,7 +47,7 @@ def _image_size(value: Any) -> Any:
 
 def _one_of(register: dict[str, Any]) -> BeforeValidator:
     def check(value: Any) -> Any:
-        if value not in register:
+        if not isinstance(value, str) or value not in register:
             raise ValueError(f"must be one of {', '.join(register)}{suggest(value, register)}")
         return value
 
@@ -55,7 +55,9 @@ def _one_of(register: dict[str, Any]) -> BeforeValidator:
 
 
 def _augment(value: Any) -> Any:
-    options = resolve_options(Augment, dict(value or {}), "train.augment")
+    if not isinstance(value, dict | None):
+        raise ValueError("must be a mapping of options")
+    options = resolve_options(Augment, value or {}, "train.augment")
     Augment(**options)
     return options
 

@@ -118,9 +118,7 @@ class GridDisplay:
 
     def _left(self) -> str:
         """Time left, from the pixels trained so far; empty until there is something to go by."""
-        done = sum(
-            (self.fractions[f] - self.resumed[f]) * cost for f, cost in self.costs.items()
-        )
+        done = sum((self.fractions[f] - self.resumed[f]) * cost for f, cost in self.costs.items())
         rest = sum((1 - self.fractions[f]) * cost for f, cost in self.costs.items())
         elapsed = time.monotonic() - self.started
         if done <= 0 or rest <= 0 or elapsed < 2:

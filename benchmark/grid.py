@@ -26,9 +26,7 @@ def plan(experiment: Experiment) -> list[CellConfig]:
         UserError: an unknown name or option, a model of another task, a baseline that is none of
             the losses, or two cells that nothing in a table would tell apart.
     """
-    cells = [
-        cell for key in experiment.matrix for cell in _block_cells(experiment, key)
-    ]
+    cells = [cell for key in experiment.matrix for cell in _block_cells(experiment, key)]
     seen: dict[tuple[Any, ...], CellConfig] = {}
     for cell in cells:
         shown = (cell.task, cell.dataset.label, cell.model.label, cell.loss.label, cell.repetition)
@@ -46,9 +44,7 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     block = experiment.matrix[key]
     path = f"matrix.{key}"
     train = experiment.block_train(key)
-    losses = [
-        _loss(block, entry, f"{path}.losses.{i}") for i, entry in enumerate(block.losses)
-    ]
+    losses = [_loss(block, entry, f"{path}.losses.{i}") for i, entry in enumerate(block.losses)]
     datasets = [
         _part(DATASETS, entry, "data set", f"{path}.datasets.{i}")
         for i, entry in enumerate(block.datasets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmark.config import CellConfig
@@ -75,4 +76,7 @@ def training_batches(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
+        # Without one of its own, the loader would draw from the stream of the model's dropout,
+        # and how often depends on its workers.
+        generator=torch.Generator(),
     )

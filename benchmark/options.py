@@ -34,9 +34,7 @@ def look_up(register: dict[str, T], name: object, kind: str, path: str) -> T:
     if isinstance(name, str) and name in register:
         return register[name]
     allowed = ", ".join(sorted(register))
-    raise UserError(
-        f"{path}: unknown {kind} '{name}'{suggest(name, register)}; allowed: {allowed}"
-    )
+    raise UserError(f"{path}: unknown {kind} '{name}'{suggest(name, register)}; allowed: {allowed}")
 
 
 def option_fields(cls: type) -> dict[str, tuple[Any, Any]]:
@@ -96,10 +94,14 @@ def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> 
     """One readable line for each fault: the key's path, the value, and what is allowed."""
     lines = []
     for fault in error.errors():
-        # Union members and validators add steps such as "function-before" that name no key.
-        keys = [step for step in fault["loc"] if isinstance(step, int) or step.isidentifier()]
+        unknown = fault["type"] == "extra_forbidden"
+        # Validators add steps such as "function-before[check(), str]" that name no key; the
+        # last step to an unknown key is what the user wrote, whatever it looks like.
+        *above, last = fault["loc"] or ("[]",)
+        keys = [step for step in above if "[" not in str(step)]
+        keys += [last] if unknown or "[" not in str(last) else []
         where = ".".join([path] * bool(path) + [str(key) for key in keys]) or "the file"
-        if fault["type"] == "extra_forbidden":
+        if unknown:
             names = _allowed_keys(schema, keys[:-1])
             hint = suggest(keys[-1], names) + (f"; allowed: {', '.join(names)}" if names else "")
             lines.append(f"{where}: unknown key{hint}")

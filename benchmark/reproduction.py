@@ -14,7 +14,7 @@ from benchmark import environment
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError
-from benchmark.runner import open_dataset, prepare_splits
+from benchmark.runner import open_dataset, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder, read_json
 
 
@@ -38,7 +38,8 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
             open_dataset(cell.dataset), cell.train.image_size, cache or Path(temporary) / "cache"
         )
         threads = read_json(run_dir / "environment.json").get("threads", 1)
-        job = Job(cell, new.path, splits, device, threads)
+        trivial = trivial_metrics(cell, splits)
+        job = Job(cell, new.path, splits, device, threads, trivial=trivial)
         with console.status(f"training {run_dir.name} again") as view:
 
             def watch(event: Event) -> None:

@@ -15,9 +15,11 @@ from benchmark.executors import Event, Executor, Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.options import UserError, build
+from benchmark.seeding import derive
 from benchmark.store import RunFolder, Store
+from benchmark.tasks import TASKS
 from datasets import DATASETS, SPLITS, Dataset, DatasetError, Split
-from datasets.cache import prepare
+from datasets.cache import open_cached, prepare
 
 ENDED = frozenset({"done", "diverged"})
 
@@ -137,6 +139,7 @@ def make_jobs(
 ) -> list[Job]:
     """Jobs of the given cells, with their data decoded."""
     decoded: dict[tuple[str, int, int], dict[str, Path]] = {}
+    trivial: dict[tuple[str, int, int, str], dict[str, float]] = {}
     jobs = []
     for planned in cells:
         cell = planned.cell
@@ -148,13 +151,27 @@ def make_jobs(
             def tell(split: Split, done: int, total: int, label: str = label) -> None:
                 on_progress(f"{label} {split}", done, total)
 
-            decoded[key] = prepare_splits(
-                grid.datasets[key[0]], [height, width], cache, tell
-            )
+            decoded[key] = prepare_splits(grid.datasets[key[0]], [height, width], cache, tell)
+        if (*key, cell.task) not in trivial:
+            trivial[*key, cell.task] = trivial_metrics(cell, decoded[key])
         jobs.append(
-            Job(cell, planned.folder.path, decoded[key], device, threads, loader_workers)
+            Job(
+                cell,
+                planned.folder.path,
+                decoded[key],
+                device,
+                threads,
+                loader_workers,
+                trivial[*key, cell.task],
+            )
         )
     return jobs
+
+
+def trivial_metrics(cell: CellConfig, splits: dict[str, Path]) -> dict[str, float]:
+    """Test metrics of the task's trivial predictor; the same for every cell on this data."""
+    train, test = open_cached(splits["train"]), open_cached(splits["test"])
+    return TASKS[cell.task].trivial(train, test, derive(cell.seed, cell.dataset.label, "trivial"))
 
 
 def train_grid(

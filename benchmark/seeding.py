@@ -14,7 +14,7 @@ import torch
 
 from benchmark.config import CellConfig
 
-Stream = Literal["weights", "order", "augmentation", "step", "trivial"]
+Stream = Literal["weights", "order", "augmentation", "step"]
 
 
 def derive(*parts: object) -> int:

@@ -88,6 +88,7 @@ def train_cell(
     device: torch.device,
     watch: Callable[[Progress], None] = lambda progress: None,
     loader_workers: int = 0,
+    trivial: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Train one cell to its end, or to its divergence, and write what came of it.
 
@@ -96,6 +97,7 @@ def train_cell(
         folder: gets the history after every epoch, a checkpoint, and the outcome.
         watch: called with the progress, a few times a second.
         loader_workers: processes that load the training samples; 0 loads in this one.
+        trivial: test metrics of the trivial predictor, kept beside the model's.
 
     Returns:
         The outcome as written to ``metrics.json``: ``status`` is ``done`` (then ``metrics``
@@ -108,16 +110,14 @@ def train_cell(
     )
     torch.manual_seed(stream_seed(cell, "weights"))
     model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
     batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
     sampler = batches.batch_sampler
     assert isinstance(sampler, EpochBatches)
     optimizer = make_optimizer(model, train)
     schedule = make_schedule(optimizer, train, train.epochs * len(sampler))
     amp_type = _amp_type(device)
-    scaler = torch.amp.GradScaler(
-        device.type, enabled=train.amp and amp_type == torch.float16
-    )
+    scaler = torch.amp.GradScaler(device.type, enabled=train.amp and amp_type == torch.float16)
     state = State(model, optimizer, schedule, scaler)
     measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
 
@@ -167,9 +167,7 @@ def train_cell(
         "status": "done",
         "metrics": evaluate("test"),
         "untrained": _untrained(cell, task, measure["test"], device),
-        "trivial": task.trivial(
-            splits["train"], splits["test"], stream_seed(cell, "trivial") % 2**32
-        ),
+        "trivial": trivial or {},
         "train_seconds": state.train_seconds,
     }
     outcome["seconds"] = time.perf_counter() - started
@@ -213,6 +211,7 @@ def _train_epoch(
         state.scaler.unscale_(state.optimizer)
         limit = float("inf") if train.grad_clip is None else train.grad_clip
         norm = nn.utils.clip_grad_norm_(weights, limit)
+        used_lr = state.optimizer.param_groups[0]["lr"]
         state.scaler.step(state.optimizer)
         state.scaler.update()
         state.schedule.step()
@@ -232,7 +231,7 @@ def _train_epoch(
     row = {
         "epoch": state.epoch,
         **means,
-        "lr": state.optimizer.param_groups[0]["lr"],
+        "lr": used_lr,
         "images_per_second": images / spent,
     }
     bad = float(first_bad)
@@ -249,7 +248,7 @@ def _untrained(
     """Test metrics of the weights that the run started from."""
     torch.manual_seed(stream_seed(cell, "weights"))
     model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(device, memory_format=torch.channels_last).eval()
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
     with torch.no_grad():
         return measure(model, device, 2 * cell.train.batch_size)
 

@@ -18,7 +18,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from datasets.sample import DatasetError, Sample
 
@@ -49,7 +49,7 @@ class Dataset(ABC):
     raises :class:`DatasetError` where the folder does not have the layout.
     """
 
-    tasks: ClassVar[frozenset[str]]
+    tasks: frozenset[str]
     """What its annotation serves: ``"detection"``, ``"segmentation"`` or both."""
 
     classes: list[str]

@@ -98,7 +98,7 @@ class Coco(NamedSplits):
             for annotation in entry.annotations
         )
         if not self._has_masks:
-            self.tasks = frozenset({"detection"})  # type: ignore[misc]
+            self.tasks = frozenset({"detection"})
 
     def _index(self, source: Path, folder: Path, name: str) -> list[str]:
         """Add the entries of one JSON file; return their ids."""

@@ -25,6 +25,8 @@ MIN_VISIBLE = 0.25
 """An object of which less than this share would be seen is not put into the picture."""
 MAX_SIDE = 0.95
 """Longest side of an object as a share of the image side."""
+PALETTE = ((225, 60, 50), (50, 110, 230), (240, 200, 40), (70, 190, 80), (170, 70, 200))
+"""The colour (RGB) by which a class can be told, in the order of :data:`SILHOUETTES`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Shapes(Dataset):
         num_classes: use the first so many of ellipse, rectangle, triangle, cross, ring.
         objects: least and most objects put into a picture (those that others would hide are
             left out).
+        colour_cue: share of the objects that wear their class's colour, 0 to 1; the others are
+            of any colour, and only their outline tells what they are.
         difficulty: 0 (strong contrast, calm ground) to 1 (hardly visible, noisy).
         aspect_range: longest side of an object over its shortest, at most.
         size_range: smallest and largest side (√(w·h)) as a share of the image side; small
@@ -72,6 +76,7 @@ class Shapes(Dataset):
     test: int = 256
     num_classes: int = 5
     objects: tuple[int, int] = (1, 6)
+    colour_cue: float = 0.8
     difficulty: float = 0.3
     aspect_range: float = 4.0
     size_range: tuple[float, float] = (0.1, 0.6)
@@ -79,7 +84,7 @@ class Shapes(Dataset):
     box_noise: float = 0.0
     mask_noise: int = 0
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"detection", "segmentation"})
+    tasks = frozenset({"detection", "segmentation"})
 
     def __post_init__(self) -> None:
         self._check_options()
@@ -96,6 +101,7 @@ class Shapes(Dataset):
             ("size", 32 <= self.size <= 2048, "in 32..2048"),
             ("num_classes", 1 <= self.num_classes <= len(SILHOUETTES), f"in 1..{len(SILHOUETTES)}"),
             ("objects", 0 <= least <= most <= 200, "[min, max] with 0 <= min <= max <= 200"),
+            ("colour_cue", 0 <= self.colour_cue <= 1, "in 0..1"),
             ("difficulty", 0 <= self.difficulty <= 1, "in 0..1"),
             ("aspect_range", 1 <= self.aspect_range <= 20, "in 1..20"),
             (
@@ -229,23 +235,38 @@ class Shapes(Dataset):
         self, draws: Draws, ground: npt.NDArray[np.int32], placed: list[Placed]
     ) -> npt.NDArray[np.uint8]:
         """Fill the objects with textures of their own and add grain; uint8 ``[H, W, 3]``."""
-        contrast = 90 - round(70 * self.difficulty)
         grain = 4 + round(28 * self.difficulty)
         texture = value_noise(draws, self.size, 1)[0]
         canvas = ground.copy()
         for thing in placed:
             strength = draws.integer(48, 192)
             flat = texture[thing.mask] * strength >> 8
-            strongest = draws.integer(0, 2)
-            for channel in range(3):
-                behind = ground[channel][thing.mask]
-                mean = int(behind.sum()) // len(behind)
-                least = contrast if channel == strongest else 0
-                shift = draws.integer(least, contrast + contrast // 2)
-                towards = -1 if draws.integer(0, 255) < mean else 1
-                canvas[channel][thing.mask] = mean + towards * shift + flat
+            behind = [ground[channel][thing.mask] for channel in range(3)]
+            means = [int(values.sum()) // len(values) for values in behind]
+            cued = draws.share() < self.colour_cue
+            shifts = self._class_shift if cued else self._free_shift
+            for channel, shift in enumerate(shifts(draws, thing.label, means)):
+                canvas[channel][thing.mask] = means[channel] + shift + flat
         canvas += draws.signed_bytes(3, self.size, self.size).astype(np.int32) * grain >> 7
         return np.ascontiguousarray(canvas.clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+    def _class_shift(self, draws: Draws, label: int, means: list[int]) -> list[int]:
+        """From the ground's mean colour towards the class's, the less so the more difficult."""
+        nearness = 256 - round(190 * self.difficulty)
+        return [
+            (colour + draws.integer(-20, 20) - mean) * nearness >> 8
+            for colour, mean in zip(PALETTE[label], means, strict=True)
+        ]
+
+    def _free_shift(self, draws: Draws, label: int, means: list[int]) -> list[int]:
+        """From the ground's mean colour to any other, far from it in at least one channel."""
+        contrast = 90 - round(70 * self.difficulty)
+        strongest = draws.integer(0, 2)
+        shifts = []
+        for channel, mean in enumerate(means):
+            shift = draws.integer(contrast if channel == strongest else 0, contrast * 3 // 2)
+            shifts.append(-shift if draws.integer(0, 255) < mean else shift)
+        return shifts
 
     def _jittered(self, boxes: npt.NDArray[np.float32], sample_id: str) -> npt.NDArray[np.float32]:
         """Boxes with each edge moved by up to ``box_noise`` of the box's width or height."""

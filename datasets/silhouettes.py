@@ -1,8 +1,7 @@
 """What the generated data set is drawn with: random numbers, textures and silhouettes.
 
-All that reaches a pixel is integer arithmetic, or floating point on whole numbers small enough
-to be exact. Random numbers are the raw words of PCG64, whose stream numpy keeps across versions,
-unlike that of the methods of ``numpy.random.Generator``.
+All that reaches a pixel is integer arithmetic. Random numbers are the raw words of PCG64, whose
+stream numpy keeps across versions, unlike that of the methods of ``numpy.random.Generator``.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 OCTAVES = ((2, 6), (4, 4), (8, 3), (16, 2), (32, 1))
 """Cells a side and weight of each layer of value noise; the weights sum to 16."""
+FINEST = OCTAVES[-1][0]
 
 
 class Draws:
@@ -107,27 +107,42 @@ SILHOUETTES = {
 """The classes, in the order of their labels."""
 
 
-@lru_cache(maxsize=32)
-def _upsampling(size: int, cells: int) -> npt.NDArray[np.float32]:
-    """Linear interpolation as a matrix ``[size, cells + 1]``; whole numbers, rows sum to 16."""
-    matrix = np.zeros((size, cells + 1), np.float32)
-    for pixel in range(size):
-        cell, rest = divmod((2 * pixel + 1) * cells, 2 * size)
-        weight = rest * 16 // (2 * size)
-        matrix[pixel, cell] = 16 - weight
-        matrix[pixel, cell + 1] = weight
-    return matrix
-
-
 def value_noise(draws: Draws, size: int, channels: int) -> npt.NDArray[np.int32]:
     """Smooth random fields ``[channels, size, size]`` with values in -128..127.
 
-    Random values on five ever finer grids are interpolated linearly and summed. The products are
-    exact in float32 (below 128 · 16 · 16 · 16 = 2^19), so no order of summation changes a bit.
+    Random values on ever finer grids are interpolated linearly and summed. Each grid refines the
+    one before, so the sum is taken on the finest and only that is brought to full size. No
+    matrix product is used: the threads of a BLAS stall where processes share the cores.
     """
-    total = np.zeros((channels, size, size), np.float32)
+    nodes = FINEST + 1
+    total = np.zeros((channels, nodes, nodes), np.int32)
     for cells, weight in OCTAVES:
-        grid = draws.signed_bytes(channels, cells + 1, cells + 1).astype(np.float32)
-        rows = _upsampling(size, cells)
-        total += (weight * rows) @ grid @ rows.T
-    return total.astype(np.int32) >> 12
+        grid = draws.signed_bytes(channels, cells + 1, cells + 1).astype(np.int32)
+        total += weight * _interpolated(grid, *_node_positions(cells))
+    return _interpolated(total, *_pixel_positions(size)) >> 20
+
+
+def _interpolated(
+    grid: npt.NDArray[np.int32], cell: Integers, inside: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Values of ``grid [channels, g, g]`` at the given positions of both axes, times 256."""
+    left = 16 - inside
+    columns: npt.NDArray[np.int32] = grid[:, :, cell] * left + grid[:, :, cell + 1] * inside
+    left, inside = left[:, None], inside[:, None]
+    return columns[:, cell] * left + columns[:, cell + 1] * inside
+
+
+@lru_cache(maxsize=8)
+def _node_positions(cells: int) -> tuple[Integers, npt.NDArray[np.int32]]:
+    """Where the nodes of the finest grid lie in a coarser one: cell, and sixteenths within."""
+    cell, rest = np.divmod(np.arange(FINEST + 1) * cells, FINEST)
+    # The last node is the far end of the last cell.
+    at_end = cell == cells
+    return cell - at_end, (rest * 16 // FINEST + 16 * at_end).astype(np.int32)
+
+
+@lru_cache(maxsize=8)
+def _pixel_positions(size: int) -> tuple[Integers, npt.NDArray[np.int32]]:
+    """Where the pixel centres lie in the finest grid: cell, and sixteenths within."""
+    cell, rest = np.divmod((2 * np.arange(size) + 1) * FINEST, 2 * size)
+    return cell, (rest * 16 // (2 * size)).astype(np.int32)

@@ -72,7 +72,7 @@ class Voc(NamedSplits):
     def __post_init__(self) -> None:
         if self.target not in _FOLDERS:
             raise DatasetError(f"target: '{self.target}' must be one of {', '.join(_FOLDERS)}")
-        self.tasks = _TASKS[self.target]  # type: ignore[misc]
+        self.tasks = _TASKS[self.target]
         self._root = resolve_root(self.root)
         self._images = index_files(self._root / "JPEGImages")
         self._annotations = index_files(self._root / _FOLDERS[self.target], _SUFFIXES[self.target])

@@ -62,7 +62,7 @@ class Yolo(NamedSplits):
     def __post_init__(self) -> None:
         if self.target not in _TASKS:
             raise DatasetError(f"target: '{self.target}' must be one of {', '.join(_TASKS)}")
-        self.tasks = _TASKS[self.target]  # type: ignore[misc]
+        self.tasks = _TASKS[self.target]
         root = resolve_root(self.root)
         self.classes = (
             check_classes(self.classes, "classes") if self.classes else self._read_names(root)

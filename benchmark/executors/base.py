@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.config import CellConfig
@@ -21,6 +21,7 @@ class Job:
         device: as torch names it.
         threads: CPU threads of the process.
         loader_workers: processes that load its samples.
+        trivial: test metrics of the trivial predictor on this data, kept with the result.
     """
 
     cell: CellConfig
@@ -29,6 +30,7 @@ class Job:
     device: str = "cpu"
     threads: int = 1
     loader_workers: int = 0
+    trivial: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
             with contextlib.suppress(BrokenPipeError):
                 channel.send(progress)
 
-        train_cell(job.cell, splits, folder, device, watch, job.loader_workers)
+        train_cell(job.cell, splits, folder, device, watch, job.loader_workers, job.trivial)
     except Exception as error:
         traceback.print_exc()
         folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -40,6 +40,15 @@ def register(name: str) -> Callable[[T], T]:
     return add
 
 
+def check_selection(score_threshold: float, nms_threshold: float, detections: int) -> None:
+    """Raise ``ValueError`` where a detector's options for choosing its detections are no use."""
+    for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must lie in 0..1, got {value}")
+    if detections < 1:
+        raise ValueError(f"detections must be at least 1, got {detections}")
+
+
 class ModelSpec(ABC):
     """Options of a model; subclasses are dataclasses."""
 

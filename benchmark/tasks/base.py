@@ -126,6 +126,7 @@ class Task(ABC):
     def evaluator(self, split: CachedSplit) -> Callable[[nn.Module, torch.device, int], dict]:
         """A function of (model, device, batch size) that measures the model on the split."""
 
+    @staticmethod
     @abstractmethod
-    def trivial(self, train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
+    def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
         """Metrics on ``split`` of a predictor that looks at no image, only at the training truth."""

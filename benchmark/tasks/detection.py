@@ -50,17 +50,15 @@ class Detection(Task):
             ]
             # Back to pixels of the original image, in which COCO's object sizes are defined.
             return measure(
-                [
-                    d.boxes.double().cpu().numpy() / split.scale(i)
-                    for i, d in enumerate(found)
-                ],
+                [d.boxes.double().cpu().numpy() / split.scale(i) for i, d in enumerate(found)],
                 [d.scores.double().cpu().numpy() for d in found],
                 [d.labels.cpu().numpy() for d in found],
             )
 
         return evaluate
 
-    def trivial(self, train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
+    @staticmethod
+    def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
         """AP of the same 100 boxes for every image.
 
         They are drawn from the training truth at its relative positions, and scored by how
@@ -73,11 +71,11 @@ class Detection(Task):
         if len(label) == 0:
             return {}
         drawn = np.random.default_rng(seed).permutation(len(label))[:TRIVIAL_BOXES]
-        share = np.bincount(label, minlength=len(self.classes)) / len(label)
+        share = np.bincount(label, minlength=len(train.classes)) / len(label)
         scores = share[label[drawn]]
         n = len(split)
         sizes = [np.tile(split.original_size(i)[::-1], 2) for i in range(n)]
-        return AveragePrecision(*_truth(split), self.classes)(
+        return AveragePrecision(*_truth(split), split.classes)(
             [relative[drawn] * size for size in sizes], [scores] * n, [label[drawn]] * n
         )
 

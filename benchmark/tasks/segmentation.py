@@ -47,13 +47,14 @@ class Segmentation(Task):
 
         return evaluate
 
-    def trivial(self, train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
+    @staticmethod
+    def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
         """Metrics of calling every pixel the training split's commonest foreground class."""
         counts = np.zeros(256, np.int64)
         for i in range(len(train)):
             counts += np.bincount(np.asarray(train.semantic(i)).ravel(), minlength=256)
         commonest = 1 + int(counts[1:IGNORE].argmax())
-        confusion = ConfusionMatrix(self.classes)
+        confusion = ConfusionMatrix(train.classes)
         for i in range(len(split)):
             truth = _truth(split, i, i + 1)
             confusion.update(torch.full_like(truth, commonest), truth)

@@ -13,7 +13,8 @@ Three decisions are shared by the whole IoU family:
   and the missing length, at most 1e-6 a side, is part of the shortfall too. A box of no size
   therefore has a gradient that lets it grow, which the plain formulas do not give.
 
-The targets get the same treatment without the shortfall.
+The targets get the same treatment without the shortfall. Because of the floor, the aspect ratio of
+a box is not exact in a pair that is over a million times longer than the box.
 """
 
 from __future__ import annotations

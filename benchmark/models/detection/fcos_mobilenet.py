@@ -13,7 +13,6 @@ from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.fcos import FCOSHead
-from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
@@ -23,6 +22,7 @@ from benchmark.models.base import (
     DetectionModel,
     Detections,
     ModelSpec,
+    check_selection,
     register,
 )
 from benchmark.models.geometry import centreness
@@ -52,6 +52,7 @@ class FCOSMobileNetSpec(ModelSpec):
             raise ValueError(f"channels must be a multiple of 32, got {self.channels}")
         if self.convolutions < 1:
             raise ValueError(f"convolutions must be at least 1, got {self.convolutions}")
+        check_selection(self.score_threshold, self.nms_threshold, self.detections)
 
     def build(self, num_classes: int) -> DetectionModel:
         return FCOSMobileNet(num_classes, self)
@@ -125,12 +126,12 @@ class FCOSMobileNet(DetectionModel):
             out_channels=spec.channels,
             extra_blocks=LastLevelMaxPool(),
         )
-        strides = [*STAGES.values(), 2 * max(STAGES.values())]
+        self.strides = [*STAGES.values(), 2 * max(STAGES.values())]
         self.network = FCOS(
             backbone,
             num_classes,
             anchor_generator=AnchorGenerator(
-                tuple((stride,) for stride in strides), ((1.0,),) * len(strides)
+                tuple((stride,) for stride in self.strides), ((1.0,),) * len(self.strides)
             ),
             head=SwappableHead(spec.channels, 1, num_classes, spec.convolutions),
             score_thresh=spec.score_threshold,
@@ -141,9 +142,13 @@ class FCOSMobileNet(DetectionModel):
     def _outputs(self, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor], list[int]]:
         features = list(self.network.backbone(images).values())
         outputs = self.network.head(features)
-        sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        anchors = self.network.anchor_generator(ImageList(images, sizes), features)
-        return outputs, anchors, [level.shape[-2] * level.shape[-1] for level in features]
+        # The generator's own call divides the image's side by the map's to get the stride, which
+        # is too small where the side does not divide, and takes over the maps' 16-bit type.
+        generator = self.network.anchor_generator
+        generator.set_cell_anchors(torch.float32, images.device)
+        grids = [level.shape[-2:] for level in features]
+        anchors = torch.cat(generator.grid_anchors(grids, [(s, s) for s in self.strides]))
+        return outputs, [anchors] * len(images), [height * width for height, width in grids]
 
     def losses(
         self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], box_loss: BoxLoss

@@ -17,6 +17,7 @@ from benchmark.models.base import (
     DetectionModel,
     Detections,
     ModelSpec,
+    check_selection,
     register,
 )
 from benchmark.models.geometry import centreness
@@ -29,13 +30,16 @@ LEVEL_RANGES = ((0.0, 64.0), (64.0, math.inf))
 CENTRE_RADIUS = 1.5
 """Locations this close to the box's centre (in strides) are positive (FCOS "centre sampling")."""
 PRIOR = 0.01
-"""Foreground probability at the start, which keeps the first focal losses small (RetinaNet §4.1)."""
+"""Foreground probability at the start; it keeps the first focal losses small (RetinaNet §4.1)."""
+
+CANDIDATES = 400
+"""Boxes with the highest scores that NMS looks at."""
 
 
 @register("tiny_fcos")
 @dataclass(frozen=True)
 class TinyFCOSSpec(ModelSpec):
-    """Anchor-free detector from scratch: 5 convolution stages, 2-level pyramid, 0.4 M weights."""
+    """Anchor-free detector from scratch: 5 convolution stages, 2-level pyramid, 0.5 M weights."""
 
     task: ClassVar[str] = "detection"
     width: int = 32
@@ -46,9 +50,7 @@ class TinyFCOSSpec(ModelSpec):
     def __post_init__(self) -> None:
         if self.width < 8 or self.width % 8:
             raise ValueError(f"width must be a multiple of 8, got {self.width}")
-        for name in ("score_threshold", "nms_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        check_selection(self.score_threshold, self.nms_threshold, self.detections)
 
     def build(self, num_classes: int) -> DetectionModel:
         return TinyFCOS(num_classes, self)
@@ -106,8 +108,10 @@ class TinyFCOS(DetectionModel):
         self.scales = nn.Parameter(torch.ones(len(STRIDES)))
         for output in (self.classify, self.regress):
             nn.init.normal_(output.weight, std=0.01)
-            nn.init.zeros_(output.bias)
+        assert self.classify.bias is not None
+        assert self.regress.bias is not None
         nn.init.constant_(self.classify.bias, -math.log((1 - PRIOR) / PRIOR))
+        nn.init.zeros_(self.regress.bias)
         nn.init.constant_(self.regress.bias[:4], 1.0)
 
     def _pyramid(self, images: Tensor) -> list[Tensor]:
@@ -194,7 +198,7 @@ class TinyFCOS(DetectionModel):
         """Boxes ``[L, 4]`` and scores ``[L, C]`` of one image -> its best after NMS."""
         flat = scores.flatten()
         candidates = (flat > self.spec.score_threshold).nonzero()[:, 0]
-        best = flat[candidates].argsort(descending=True, stable=True)[:1000]
+        best = flat[candidates].argsort(descending=True, stable=True)[:CANDIDATES]
         candidates = candidates[best]
         location, label = candidates // self.num_classes, candidates % self.num_classes
         kept = batched_nms(boxes[location], flat[candidates], label, self.spec.nms_threshold)
@@ -224,8 +228,8 @@ def assign(points: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
 
     Returns:
         int64 ``[L]``: index of a box, or -1. Where several boxes claim a location, the smallest
-        gets it. A box so small that no location lies in it gets the nearest one, so that no
-        object goes untrained.
+        gets it. A box that no location may claim, most often because none lies in it, gets the
+        nearest one, also where another box has claimed that.
     """
     if len(boxes) == 0:
         return torch.full((len(points),), -1, dtype=torch.int64, device=points.device)

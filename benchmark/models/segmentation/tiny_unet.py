@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -16,7 +17,7 @@ from benchmark.models.layers import conv_bn
 @register("tiny_unet")
 @dataclass(frozen=True)
 class TinyUNetSpec(ModelSpec):
-    """U-Net from scratch with a stride-2 stem, 4 levels, skip connections, 0.3 M weights."""
+    """U-Net from scratch with a stride-2 stem, 4 levels, skip connections, 0.2 M weights."""
 
     task: ClassVar[str] = "segmentation"
     width: int = 16
@@ -37,8 +38,7 @@ class TinyUNet(SegmentationModel):
         widths = [width, 2 * width, 3 * width, 4 * width]
         self.stem = conv_bn(3, width, 2)
         self.down = nn.ModuleList(
-            nn.Sequential(conv_bn(a, b, 2), conv_bn(b, b))
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(conv_bn(a, b, 2), conv_bn(b, b)) for a, b in pairwise(widths)
         )
         self.up = nn.ModuleList(
             nn.Sequential(conv_bn(b + a, a), conv_bn(a, a))

@@ -1,0 +1,46 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """What runs use by default; results with several threads may differ in the last bit."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """Folder with real public data sets, from the environment variable LOSSBENCH_DATA."""
+    folder = os.environ.get("LOSSBENCH_DATA")
+    if not folder:
+        pytest.skip("LOSSBENCH_DATA names no folder with real data sets")
+    return Path(folder)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real command line in a subprocess, in a folder of its own."""
+
+    def call(*words: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "run.py"), *map(str, words)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        )
+
+    return call
