@@ -153,7 +153,7 @@ def _bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> fl
         get_loss(cell.loss.name, **cell.loss.options), cell.loss.weight, split.classes
     )
     model: nn.Module = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(device, memory_format=torch.channels_last).train()
+    model = model.to(memory_format=torch.channels_last).to(device).train()
     optimizer = make_optimizer(model, cell.train)
     loader = training_batches(cell, split)
     assert isinstance(loader.batch_sampler, EpochBatches)
@@ -215,9 +215,12 @@ def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
     RunFolder(job.folder).clear()
     peak = [0.0, 0.0]
     done = threading.Event()
-    thread = threading.Thread(
-        target=lambda: (LocalExecutor(1).run([job], lambda event: None), done.set())
-    )
+
+    def train() -> None:
+        LocalExecutor(1).run([job], lambda event: None)
+        done.set()
+
+    thread = threading.Thread(target=train)
     thread.start()
     while not done.wait(0.2):
         for child in psutil.Process().children(recursive=True):
@@ -230,6 +233,6 @@ def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
 
 
 def _trains(process: psutil.Process) -> bool:
-    """Whether a child is a worker: they are forked by the server, so have a parent that is not us."""
+    """Whether a child is a worker; the server forks those, so their parent is not this process."""
     parent = process.parent()
     return parent is not None and parent.pid != psutil.Process().pid

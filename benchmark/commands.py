@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -26,7 +25,7 @@ from benchmark.runner import ENDED, Grid, make_jobs, open_dataset, prepare_split
 from benchmark.seeding import stream_seed
 from benchmark.status import print_status
 from benchmark.store import Store
-from datasets import SPLITS, Split
+from datasets import SPLITS
 from datasets.augment import Augment, Augmentation
 from datasets.cache import open_cached
 
@@ -158,9 +157,10 @@ def inspect(
         console.print(f"[yellow]problem:[/] {escape(problem)}")
     with _shown_warnings(console), Progress(console=console, transient=True) as bar:
         folders = prepare_splits(dataset, cell.train.image_size, cache, _decoding(bar))
-    cached = open_cached(folders[cast(Split, split)])
+    cached = open_cached(folders[split])
     for title, frame in statistics(cached).items():
-        console.print(_as_table(f"{cell.dataset.label} {split}: {title}", frame))
+        console.print(f"[bold]{cell.dataset.label} {split}: {title}[/]")
+        console.print(_as_table(frame))
     height, width = cell.train.image_size
     augmentation = Augmentation(Augment(**cell.train.augment), height, width)
     sheet = out / f"{cell.dataset.label}-{split}.png"
@@ -171,10 +171,12 @@ def inspect(
     return not problems
 
 
-def _as_table(title: str, frame: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for i, name in enumerate(frame.columns):
-        table.add_column(str(name), justify="left" if i == 0 else "right")
-    for row in frame.itertuples(index=False):
+def _as_table(frame: pd.DataFrame) -> Table:
+    """A data frame with its row names, numbers to three digits."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column(str(frame.index.name or ""))
+    for name in frame.columns:
+        table.add_column(str(name), justify="right")
+    for row in frame.itertuples():
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
     return table

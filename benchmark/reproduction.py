@@ -80,8 +80,10 @@ def _print_comparison(
     table = Table("value", "then", "now", "difference", box=None)
     for name in differing:
         then, now = expected.get(name), found.get(name)
-        both = isinstance(then, float) and isinstance(now, float)
-        table.add_row(name, repr(then), repr(now), f"{now - then:+.2e}" if both else "")
+        gap = ""
+        if isinstance(then, float) and isinstance(now, float):
+            gap = f"{now - then:+.2e}"
+        table.add_row(name, repr(then), repr(now), gap)
     console.print(table)
     console.print(f"[red]not reproduced[/]: {len(differing)} of {len(names)} values differ")
     return differing

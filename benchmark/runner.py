@@ -19,7 +19,7 @@ from benchmark.seeding import derive
 from benchmark.store import RunFolder, Store
 from benchmark.tasks import TASKS
 from datasets import DATASETS, SPLITS, Dataset, DatasetError, Split
-from datasets.cache import open_cached, prepare
+from datasets.cache import CachedSplit, open_cached, prepare, warn_of_dropped_boxes
 
 ENDED = frozenset({"done", "diverged"})
 
@@ -114,7 +114,7 @@ def prepare_splits(
     on_progress: Callable[[Split, int, int], None] = lambda split, done, total: None,
 ) -> dict[str, Path]:
     """Decode all splits of a data set at one size, or find them decoded; their cache folders."""
-    folders = {}
+    prepared: dict[str, CachedSplit] = {}
     for split in SPLITS:
 
         def tell(done: int, total: int, split: Split = split) -> None:
@@ -122,10 +122,11 @@ def prepare_splits(
 
         size = (image_size[0], image_size[1])
         try:
-            folders[split] = prepare(dataset, split, size, cache, tell).folder
+            prepared[split] = prepare(dataset, split, size, cache, tell)
         except DatasetError as error:
             raise UserError(str(error)) from None
-    return folders
+    warn_of_dropped_boxes(prepared.values())
+    return {split: cached.folder for split, cached in prepared.items()}
 
 
 def make_jobs(

@@ -49,6 +49,6 @@ def _remark(folder: RunFolder) -> str:
     outcome = folder.outcome() or {}
     if "diverged_at" in outcome:
         at = outcome["diverged_at"]
-        return f"loss not finite in epoch {at['epoch']}, step {at['step']}"
+        return f"loss or gradient not finite in epoch {at['epoch']}, step {at['step']}"
     failure = folder.failure()
     return failure["error"] if failure and not outcome else ""

@@ -190,8 +190,8 @@ def _train_epoch(
     of the epoch.
 
     Returns:
-        The epoch's row of the history, and the first step (from 1) whose loss was not finite,
-        or None.
+        The epoch's row of the history, and the first step (from 1) whose loss or gradient was
+        not finite, or None.
     """
     state.model.train()
     weights = [p for group in state.optimizer.param_groups for p in group["params"]]
@@ -219,7 +219,11 @@ def _train_epoch(
         images += len(batch.images)
         for name, value in [("loss_total", loss), ("grad_norm", norm), *_named(parts)]:
             sums[name] = sums.get(name, 0) + value.detach()
-        here = torch.where(torch.isfinite(loss.detach()), never, float(step))
+        # A loss scaler skips steps whose gradient is not finite, so there only the loss counts.
+        sound = torch.isfinite(loss.detach())
+        if not state.scaler.is_enabled():
+            sound = sound & torch.isfinite(norm)
+        here = torch.where(sound, never, float(step))
         first_bad = torch.minimum(first_bad, here)
         if time.perf_counter() - told > REPORT_EVERY:
             told = time.perf_counter()

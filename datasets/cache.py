@@ -10,7 +10,7 @@ import shutil
 import sys
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from datasets.cached_split import META, CachedSplit, open_cached
 from datasets.letterbox import Letterbox
 from datasets.sample import DatasetError, Sample
 
-__all__ = ["CachedSplit", "open_cached", "prepare"]
+__all__ = ["CachedSplit", "open_cached", "prepare", "warn_of_dropped_boxes"]
 
 CACHE_VERSION = 1
 """Raised when the files below change their meaning; older caches are then built anew."""
@@ -56,8 +56,7 @@ def prepare(
         DatasetError: the split is empty, or a sample breaks the contract or cannot be read.
 
     Warns:
-        UserWarning: boxes without width or height were left out (one warning naming the files);
-            or a cache was damaged and is built anew.
+        UserWarning: a cache was damaged and is built anew.
     """
     ids = dataset.ids(split)
     if not ids:
@@ -71,11 +70,11 @@ def prepare(
         if folder.exists():
             fault = _fault(folder, stamps)
             if fault is None:
-                return _with_warning(CachedSplit(folder))
+                return CachedSplit(folder)
             if fault:
                 warnings.warn(f"{folder}: {fault}; it is built anew", UserWarning, stacklevel=2)
         _replace(folder, lambda new: _build(new, dataset, split, image_size, ids, stamps, progress))
-        return _with_warning(CachedSplit(folder))
+        return CachedSplit(folder)
 
 
 def _replace(folder: Path, build: Callable[[Path], None]) -> None:
@@ -99,17 +98,19 @@ def _replace(folder: Path, build: Callable[[Path], None]) -> None:
     shutil.rmtree(outdated, ignore_errors=True)
 
 
-def _with_warning(cached: CachedSplit) -> CachedSplit:
-    dropped = cached.dropped
+def warn_of_dropped_boxes(splits: Iterable[CachedSplit]) -> None:
+    """Give one warning that counts the degenerate boxes left out and names their files."""
+    dropped: dict[str, int] = {}
+    for split in splits:
+        dropped |= split.dropped
     if dropped:
         count = sum(dropped.values())
         warnings.warn(
             f"{count} {'box' if count == 1 else 'boxes'} without width or height dropped, "
             f"in: {', '.join(dropped)}",
             UserWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
-    return cached
 
 
 def _key(dataset: Dataset, split: Split, image_size: tuple[int, int], ids: list[str]) -> str:

@@ -59,7 +59,7 @@ class Sample:
             yield "a box has no width or no height"
         if self.labels.dtype != np.int64:
             yield f"labels must be int64, got {self.labels.dtype}"
-        if n and not (0 <= self.labels.min() and self.labels.max() < num_classes):
+        if n and not (self.labels.min() >= 0 and self.labels.max() < num_classes):
             yield f"a label lies outside 0..{num_classes - 1}"
         if self.instance_masks is not None and self.instance_masks.shape != (n, height, width):
             yield (
@@ -73,7 +73,9 @@ class Sample:
                 values = np.unique(self.semantic)
                 bad = values[(values > num_classes) & (values != IGNORE)]
                 if len(bad):
-                    yield f"mask holds class index {int(bad[0])}, but there are {num_classes} classes"
+                    yield (
+                        f"mask holds class index {int(bad[0])}, but there are {num_classes} classes"
+                    )
 
 
 def drop_degenerate(

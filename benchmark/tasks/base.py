@@ -129,4 +129,4 @@ class Task(ABC):
     @staticmethod
     @abstractmethod
     def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
-        """Metrics on ``split`` of a predictor that looks at no image, only at the training truth."""
+        """Metrics on ``split`` of a predictor that looks at no image, only at training truth."""

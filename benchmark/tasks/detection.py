@@ -48,9 +48,15 @@ class Detection(Task):
                 for images in image_batches(split, batch_size, device)
                 for detections in detector.predict(images)
             ]
-            # Back to pixels of the original image, in which COCO's object sizes are defined.
+            # Back to pixels of the original image, in which COCO's object sizes are defined; what
+            # reaches over the picture into the padding around it is cut off.
             return measure(
-                [d.boxes.double().cpu().numpy() / split.scale(i) for i, d in enumerate(found)],
+                [
+                    (d.boxes.double().cpu().numpy() / split.scale(i)).clip(
+                        0, np.tile(split.original_size(i)[::-1], 2)
+                    )
+                    for i, d in enumerate(found)
+                ],
                 [d.scores.double().cpu().numpy() for d in found],
                 [d.labels.cpu().numpy() for d in found],
             )

@@ -63,4 +63,5 @@ class Segmentation(Task):
 
 def _truth(split: CachedSplit, start: int, stop: int) -> Tensor:
     """Class indices ``[stop - start, H, W]``, uint8."""
-    return torch.from_numpy(np.stack([split.semantic(i) for i in range(start, stop)]))
+    masks = [split.semantic(i) for i in range(start, stop)]
+    return torch.from_numpy(np.stack([mask for mask in masks if mask is not None]))

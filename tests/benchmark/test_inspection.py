@@ -61,9 +61,7 @@ def cached(dataset, tmp_path, size=(20, 40)):
 
 @pytest.fixture
 def tables(tmp_path):
-    with pytest.warns(UserWarning, match="1 box without width or height dropped, in: three.png"):
-        split = cached(Fixed(), tmp_path)
-    return statistics(split)
+    return statistics(cached(Fixed(), tmp_path))
 
 
 def test_images(tables):

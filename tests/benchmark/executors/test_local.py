@@ -1,0 +1,134 @@
+"""The pool of processes: what a run leaves when it ends well, badly, or not by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmark.executors import Event, Job
+from benchmark.executors.local import LocalExecutor, _cause
+from benchmark.store import RunFolder
+
+
+@pytest.fixture
+def make_job(make_cell, shapes_splits, tmp_path):
+    folders = {name: split.folder for name, split in shapes_splits.items()}
+
+    def make(name: str, **settings) -> Job:
+        return Job(make_cell(**settings), tmp_path / name, folders)
+
+    return make
+
+
+def workers() -> list[psutil.Process]:
+    """Processes that train: children of the fork server, which is a child of this one."""
+    return [
+        grandchild
+        for child in psutil.Process().children()
+        for grandchild in child.children()
+        if grandchild.is_running()
+    ]
+
+
+def run(jobs: list[Job], number: int = 2, on_event=None) -> list[Event]:
+    events: list[Event] = []
+
+    def collect(event: Event) -> None:
+        events.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    LocalExecutor(number).run(jobs, collect)
+    return events
+
+
+def test_every_job_ends_with_a_result_and_its_files(make_job):
+    jobs = [make_job(f"r{i}", repetition=i) for i in range(3)]
+    events = run(jobs)
+    assert sorted(e.job.folder.name for e in events if e.kind == "ended") == ["r0", "r1", "r2"]
+    assert all(e.progress.epochs == 1 for e in events if e.progress is not None)
+    for job in jobs:
+        folder = RunFolder(job.folder)
+        assert folder.status() == "done"
+        assert folder.config() == job.cell
+        written = {path.name for path in job.folder.iterdir()}
+        assert {"config.yaml", "environment.json", "history.csv", "log.txt"} <= written
+
+
+def test_a_crash_is_recorded_with_its_traceback_and_stops_no_other(make_job):
+    bad = make_job("bad")
+    bad = Job(bad.cell, bad.folder, {**bad.splits, "train": Path("nowhere")})
+    good = make_job("good")
+    run([bad, good], number=1)
+    assert RunFolder(good.folder).status() == "done"
+    failed = RunFolder(bad.folder)
+    assert failed.status() == "failed"
+    failure = failed.failure()
+    assert failure is not None
+    assert "nowhere" in failure["error"]
+    assert "Traceback" in failure["traceback"]
+    assert "Traceback" in failed.log.read_text()
+
+
+def test_a_killed_run_loses_only_itself_and_continues_later(make_job):
+    victim = make_job("victim", epochs=200)
+    other = make_job("other", repetition=1)
+    killed = []
+
+    def kill(event: Event) -> None:
+        if event.job is victim and event.progress is not None and not killed:
+            (process,) = workers()
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+
+    run([victim, other], number=1, on_event=kill)
+    assert killed
+    assert RunFolder(other.folder).status() == "done"
+    folder = RunFolder(victim.folder)
+    failure = folder.failure()
+    assert failure is not None
+    assert "SIGKILL" in failure["error"]
+    assert folder.checkpoint.exists()
+
+
+def test_a_cell_held_elsewhere_is_waited_for(make_job):
+    job = make_job("shared")
+    folder = RunFolder(job.folder)
+    held = folder.lock()
+    held.__enter__()
+    seen = []
+
+    def finish_elsewhere(event: Event) -> None:
+        seen.append(event.kind)
+        if event.kind == "waiting" and seen.count("waiting") == 2:
+            folder.finish({"status": "done", "metrics": {"AP": 0.123}})
+            held.__exit__(None, None, None)
+
+    run([job], on_event=finish_elsewhere)
+    assert seen.count("waiting") == 2
+    assert seen[-1] == "ended"
+    outcome = folder.outcome()
+    assert outcome is not None
+    assert outcome["metrics"] == {"AP": 0.123}  # not trained a second time
+
+
+def test_an_interrupt_ends_the_workers(make_job):
+    def interrupt(event: Event) -> None:
+        if event.progress is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([make_job("long", epochs=500)], on_event=interrupt)
+    assert workers() == []
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "part"),
+    [(3, "exit code 3"), (-9, "SIGKILL (the system does this when memory runs out)"), (-11, "SEGV")],
+)
+def test_the_cause_of_an_end_is_said(exitcode, part):
+    assert part in _cause(exitcode)

@@ -1,0 +1,231 @@
+"""The experiment file: what is accepted, what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.config import (
+    CellConfig,
+    Experiment,
+    LossEntry,
+    Train,
+    apply_override,
+    load_experiment,
+    shipped_experiments,
+)
+from benchmark.options import UserError
+
+TEXT = """
+name: small
+repetitions: 2
+train: {epochs: 3, image_size: 64}
+matrix:
+  boxes:
+    task: detection
+    losses: [giou, {name: ciou, weight: 2}]
+    datasets: [shapes]
+    models: [tiny_fcos]
+    train: {epochs: 5, lr: 0.01}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def load(file: Path, *overrides: str) -> Experiment:
+    return load_experiment(str(file), list(overrides))
+
+
+def message(file: Path, *overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load(file, *overrides)
+    return str(caught.value)
+
+
+def test_a_block_adds_to_the_experiments_train_settings(file):
+    experiment = load(file)
+    train = experiment.block_train("boxes")
+    assert (train.epochs, train.lr, train.image_size) == (5, 0.01, [64, 64])
+    assert train.batch_size == Train().batch_size
+
+
+def test_overrides_reach_lists_and_parse_yaml(file):
+    experiment = load(file, "matrix.boxes.losses.1.weight=5.5", "repetitions=7", "description=a=b")
+    assert experiment.matrix["boxes"].losses[1].weight == 5.5
+    assert experiment.repetitions == 7
+    assert experiment.description == "a=b"
+
+
+def test_an_override_of_train_holds_for_blocks_that_say_otherwise(file):
+    assert load(file, "train.epochs=1").block_train("boxes").epochs == 1
+    assert load(file, "matrix.boxes.train.epochs=9").block_train("boxes").epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("train.epoch=3", ["train.epoch: unknown key (did you mean 'epochs'?)", "batch_size"]),
+        ("train.epochs=0", ["train.epochs", "greater than 0", "got 0"]),
+        ("train.epochs=many", ["train.epochs", "integer", "'many'"]),
+        ("train.image_size=100", ["train.image_size", "multiple of 16", "got 100"]),
+        ("train.image_size=[64]", ["train.image_size", "multiple of 16"]),
+        ("train.optimizer=adamv", ["train.optimizer", "(did you mean 'adamw'?)", "sgd"]),
+        ("train.optimizer=[adamw]", ["train.optimizer", "one of adamw, sgd"]),
+        ("train.schedule=cosine", ["train.schedule", "one_cycle, step, constant"]),
+        ("train.augment.hflop=1", ["train.augment.hflop: unknown key", "'hflip'"]),
+        ("train.augment.hflip=2", ["train.augment", "hflip", "0..1"]),
+        ("train.augment=3", ["train.augment", "mapping"]),
+        ("train.lr=-1", ["train.lr", "greater than 0", "got -1"]),
+        ("matrix.boxes.task=tracking", ["matrix.boxes.task", "'detection' or 'segmentation'"]),
+        ("matrix.boxes.losses=[]", ["matrix.boxes.losses", "at least 1"]),
+        ("matrix.boxes.losses.1.weight=0", ["losses.1.weight", "greater than 0"]),
+        ("matrix.boxes.losses.9.weight=1", ["list of 2", "'9' must be a number from 0 to 1"]),
+        ("matrix.boxes.loses=[a]", ["matrix.boxes.loses: unknown key (did you mean 'losses'?)"]),
+        ("matrix.boxes.train.epoch=1", ["matrix.boxes.train.epoch: unknown key"]),
+        ("name=a/b", ["name", "pattern", "'a/b'"]),
+        ("name.x=1", ["name is the value 'small' and has no keys"]),
+        ("matrix=", ["matrix", "got None"]),
+        ("train.epochs", ["must read key.path=value"]),
+        ("train.epochs=[1", ["the value is not YAML"]),
+        ("repetitions=0", ["repetitions", "greater than 0"]),
+    ],
+)
+def test_a_wrong_value_gets_one_error_with_path_value_and_what_is_allowed(file, override, parts):
+    text = message(file, override)
+    for part in parts:
+        assert part in text
+
+
+def test_all_faults_are_told_at_once(file):
+    text = message(file, "train.epochs=0", "train.lr=0", "repetition=3")
+    assert len(text.splitlines()) == 3
+    assert all(line.startswith(f"{file}: ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"a: [1", "is not valid YAML"),
+        (b"- 1", "must hold a mapping"),
+        (b"", "must hold a mapping"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"name: x\n", "matrix: missing"),
+        (b"!!python/object:os.system {}", "is not valid YAML"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, content, part):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    text = message(path)
+    assert str(path) in text
+    assert part in text
+
+
+def test_an_unknown_experiment_names_the_closest(tmp_path):
+    with pytest.raises(UserError, match="did you mean 'quickstart'"):
+        load_experiment("quickstar")
+
+
+def test_shipped_experiments_load_and_describe_themselves():
+    for name in shipped_experiments():
+        experiment = load_experiment(name)
+        assert experiment.name == name
+        assert experiment.description
+
+
+def test_what_was_loaded_can_be_stored_and_loaded_again(file, tmp_path):
+    experiment = load(file)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(yaml.safe_dump(experiment.model_dump(mode="json")))
+    assert load_experiment(str(copy)) == experiment
+
+
+def test_labels_say_what_the_entry_says():
+    assert LossEntry(name="giou").shown == "giou"
+    assert LossEntry(name="giou", weight=2.5).shown == "giou weight=2.5"
+    assert LossEntry.model_validate({"name": "focal", "gamma": 5}).shown == "focal gamma=5"
+    assert LossEntry(name="giou", weight=2, label="mine").shown == "mine"
+
+
+def test_the_baseline_is_the_first_loss_unless_said(file):
+    assert load(file).baselines() == {"detection": "giou"}
+    chosen = load(file, "matrix.boxes.baseline=ciou weight=2")
+    assert chosen.baselines() == {"detection": "ciou weight=2"}
+
+
+def cell(**changes) -> CellConfig:
+    content = {
+        "task": "detection",
+        "loss": {"name": "giou", "label": "giou"},
+        "dataset": {"name": "voc", "label": "cells", "options": {"root": "a", "one_based": True}},
+        "model": {"name": "tiny_fcos", "label": "tiny_fcos"},
+        "repetition": 0,
+        "seed": 0,
+        "train": {},
+    }
+    return CellConfig.model_validate({**content, **changes})
+
+
+def test_the_identity_leaves_out_paths_and_the_losss_label():
+    one = cell()
+    moved = cell(
+        dataset={"name": "voc", "label": "cells", "options": {"root": "b", "one_based": True}}
+    )
+    renamed = cell(loss={"name": "giou", "label": "other"})
+    assert one.identity() == moved.identity() == renamed.identity()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repetition": 1},
+        {"seed": 1},
+        {"train": {"epochs": 9}},
+        {"loss": {"name": "giou", "label": "giou", "version": 2}},
+        {"loss": {"name": "giou", "label": "giou", "weight": 2.0}},
+        {"loss": {"name": "giou", "label": "giou", "options": {"power": 2}}},
+        {"dataset": {"name": "voc", "label": "other", "options": {"root": "a", "one_based": True}}},
+        {"dataset": {"name": "voc", "label": "cells", "options": {"root": "a"}}},
+        {"model": {"name": "other", "label": "tiny_fcos"}},
+    ],
+)
+def test_the_identity_holds_all_that_the_numbers_depend_on(changes):
+    assert cell(**changes).identity() != cell().identity()
+    assert cell(**changes).slug != cell().slug
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_any_label_makes_a_safe_folder_name(label):
+    slug = cell(loss={"name": "giou", "label": label}).slug
+    assert "/" not in slug
+    assert not slug.startswith((".", "-"))
+    assert slug.endswith(cell().identity()[:8])
+    assert len(slug.encode()) < 255
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=6,
+    ),
+    st.text(max_size=20),
+    st.text(max_size=10),
+)
+def test_an_override_either_applies_or_is_a_user_error(content, key, value):
+    content = content if isinstance(content, dict) else {"name": content}
+    try:
+        apply_override(content, f"{key}={value}")
+    except UserError as error:
+        assert str(error).startswith("override '")

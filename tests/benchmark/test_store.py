@@ -1,0 +1,164 @@
+"""What is written, what is read back, and what survives."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+
+import pytest
+
+from benchmark.config import CellConfig, Experiment
+from benchmark.options import UserError
+from benchmark.store import RunFolder, Store, write_atomically, write_json, write_text
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "one")
+
+
+@pytest.fixture
+def cell(make_cell) -> CellConfig:
+    return make_cell()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fail(temporary):
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_has_null_for_what_is_not_finite(tmp_path):
+    write_json(tmp_path / "a.json", {"x": math.nan, "y": [math.inf, 1.5]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "y": [None, 1.5]}
+
+
+def test_history_comes_back_bit_for_bit(folder):
+    rows = [{"epoch": 0, "AP": 0.1 + 0.2}, {"epoch": 1, "loss_total": 1 / 3, "lr": 1e-300}]
+    folder.write_history(rows)
+    assert folder.history() == rows
+    assert isinstance(folder.history()[0]["epoch"], int)
+
+
+def test_status_through_the_life_of_a_run(folder, cell):
+    folder.begin(cell, {})
+    assert folder.status() == "pending"
+    with folder.lock() as mine:
+        assert mine
+        assert folder.status() == "running"
+    folder.fail("out of luck", "trace")
+    assert folder.status() == "failed"
+    folder.begin(cell, {})
+    assert folder.status() == "pending"
+    folder.checkpoint.write_bytes(b"x")
+    folder.finish({"status": "diverged"})
+    assert folder.status() == "diverged"
+    assert not folder.checkpoint.exists()
+
+
+def test_the_configuration_comes_back(folder, cell):
+    folder.begin(cell, {"cores": 2})
+    assert folder.config() == cell
+    assert folder.config().identity() == cell.identity()
+
+
+def test_a_damaged_file_is_named(folder, cell):
+    folder.begin(cell, {})
+    (folder.path / "metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"metrics\.json: cannot be read as JSON"):
+        folder.status()
+    (folder.path / "config.yaml").write_text("task: detection\n")
+    with pytest.raises(UserError, match=r"config\.yaml: loss: missing"):
+        folder.config()
+
+
+def hold(path, ready, release):
+    with RunFolder(path).lock():
+        ready.set()
+        release.wait(30)
+
+
+def test_a_cell_is_held_by_one_process_and_freed_by_its_death(folder):
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(folder.path, ready, release))
+    other.start()
+    assert ready.wait(60)
+    with folder.lock() as mine:
+        assert not mine
+    assert folder.is_locked()
+    other.kill()
+    other.join()
+    with folder.lock() as mine:
+        assert mine
+
+
+def test_clear_removes_every_file(folder, cell):
+    folder.begin(cell, {})
+    folder.write_history([{"epoch": 0}])
+    folder.clear()
+    assert not list(folder.path.iterdir())
+
+
+def test_a_folder_without_runs_is_no_store(tmp_path):
+    with pytest.raises(UserError, match="is no results folder"):
+        Store.existing(tmp_path)
+
+
+def test_collect_gathers_all_runs_in_the_experiments_order(tmp_path, make_cell):
+    store = Store(tmp_path)
+    experiment = Experiment.model_validate(
+        {
+            "name": "x",
+            "matrix": {
+                "b": {
+                    "task": "detection",
+                    "losses": ["iou", "giou"],
+                    "datasets": ["shapes"],
+                    "models": ["tiny_fcos"],
+                }
+            },
+        }
+    )
+    store.write_experiment(experiment)
+    assert store.experiment() == experiment
+    for loss in ("giou", "iou"):
+        cell = make_cell(loss=loss)
+        folder = store.run_folder(cell)
+        folder.begin(cell, {})
+        folder.write_history([{"epoch": 1, "AP": 0.25}])
+        if loss == "giou":
+            folder.finish(
+                {
+                    "status": "done",
+                    "metrics": {"AP": 0.5, "AP_large": math.nan},
+                    "untrained": {"AP": 0.0},
+                    "trivial": {"AP": 0.01},
+                    "seconds": 3.0,
+                }
+            )
+    runs, history = store.collect()
+    assert list(runs["loss"]) == ["iou", "giou"]
+    assert list(runs["status"]) == ["pending", "done"]
+    done = runs.iloc[1]
+    assert (done["AP"], done["untrained/AP"], done["trivial/AP"]) == (0.5, 0.0, 0.01)
+    assert math.isnan(done["AP_large"])
+    assert math.isnan(runs.iloc[0]["AP"])
+    assert list(history["AP"]) == [0.25, 0.25]
+
+
+def test_an_empty_store_gives_empty_frames(tmp_path):
+    (tmp_path / "runs").mkdir()
+    runs, history = Store.existing(tmp_path).collect()
+    assert runs.empty
+    assert history.empty
