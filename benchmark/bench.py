@@ -2,7 +2,7 @@
 
 - Throughput of a whole cell (data, augmentation, logging, evaluation) beside the bare
   forward/backward/step loop of the same model on one resident batch.
-- Time of a grid on two workers beside the sum of its cells run one at a time.
+- Time of a grid's cells one at a time beside the same cells on two workers.
 - Cost of starting a run, beside a fresh interpreter that imports the same modules.
 - Memory of a worker.
 """
@@ -65,8 +65,13 @@ class Timing:
     unit: str
 
 
-def bench(console: Console, experiment: Experiment, epochs: int, cache: Path | None) -> None:
-    """Measure everything on the first cell of each task of an experiment and print a table."""
+def bench(console: Console, experiment: Experiment, epochs: int | None, cache: Path | None) -> None:
+    """Measure everything on the first cell of each task of an experiment and print a table.
+
+    Args:
+        epochs: of each timed run; None for as many as the experiment says, which alone gives
+            evaluation its true share.
+    """
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         folder = Path(temporary)
         grid = _short_grid(experiment, epochs, folder)
@@ -76,7 +81,7 @@ def bench(console: Console, experiment: Experiment, epochs: int, cache: Path | N
         with console.status("measuring"):
             for task, job in first.items():
                 timings.append(_paired(f"{task}: whole cell / bare loop", "images/s", *_rates(job)))
-            timings.append(_paired("2 workers / 1 worker", "s", *_grids(jobs, folder)))
+            timings.append(_paired("1 worker / 2 workers", "s", *_grids(jobs, folder)))
             start, fresh = _start_seconds(), _fresh_import_seconds()
             timings.append(
                 Timing("start of a run / fresh import", start, fresh, start / fresh, "s")
@@ -90,24 +95,22 @@ def bench(console: Console, experiment: Experiment, epochs: int, cache: Path | N
         f"memory of a worker: {memory[0]:.0f} MB resident, {memory[1]:.0f} MB of them its own"
     )
     console.print(
-        f"median of {ROUNDS} rounds, {epochs} epochs a cell, 1 thread a run, on "
-        f"{psutil.cpu_count()} cores; the two sides of a line took turns"
+        f"median of {ROUNDS} rounds, 1 thread a run, {psutil.cpu_count()} cores; the two sides of "
+        "a line took turns"
     )
 
 
-def _short_grid(experiment: Experiment, epochs: int, folder: Path) -> Grid:
-    """The experiment's cells of one repetition with so many epochs, evaluated as often a run."""
+def _short_grid(experiment: Experiment, epochs: int | None, folder: Path) -> Grid:
+    """The experiment's cells of one repetition, with so many epochs if a number is given."""
     grid = plan_grid(experiment, folder)
     cells = []
     for planned in grid.cells:
         cell = planned.cell
         if cell.repetition:
             continue
-        # The share of evaluations stays that of the experiment, or the ratio would not be its.
-        every = min(epochs, cell.train.eval_every)
-        train = cell.train.model_copy(update={"epochs": epochs, "eval_every": every})
-        short = cell.model_copy(update={"train": train})
-        steps = planned.steps // cell.train.epochs * epochs
+        chosen = epochs or cell.train.epochs
+        short = cell.model_copy(update={"train": cell.train.model_copy(update={"epochs": chosen})})
+        steps = planned.steps // cell.train.epochs * chosen
         cells.append(PlannedCell(short, grid.store.run_folder(short), steps))
     return Grid(grid.experiment, grid.store, cells, grid.datasets)
 
@@ -170,7 +173,7 @@ def _bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> fl
 
 
 def _grids(jobs: list[Job], folder: Path) -> tuple[Callable[[], float], Callable[[], float]]:
-    """Seconds of up to four cells on two workers, and on one."""
+    """Seconds of up to four cells on one worker, and on two."""
     chosen = jobs[:4]
 
     def seconds(workers: int) -> float:
@@ -181,7 +184,7 @@ def _grids(jobs: list[Job], folder: Path) -> tuple[Callable[[], float], Callable
         return time.perf_counter() - started
 
     LocalExecutor(1).run(chosen[:1], lambda event: None)  # starts the server, decodes nothing
-    return lambda: seconds(2), lambda: seconds(1)
+    return lambda: seconds(1), lambda: seconds(2)
 
 
 def _nothing() -> None:

@@ -212,7 +212,9 @@ def reproduce(
 def bench(
     config: Config = "quickstart",
     overrides: Overrides = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each timed run.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each timed run; default: the experiment's.")
+    ] = None,
     cache: Cache = None,
 ) -> None:
     """Measure throughput, scaling, process start and memory; print them as ratios."""

@@ -62,6 +62,7 @@ def run_grid(
         f"[bold]{grid.experiment.name}[/]: {len(grid.cells)} runs, {ended} done before, "
         f"{len(todo)} to do on {min(workers, max(1, len(todo)))} worker(s), {device}"
     )
+    grid.store.write_experiment(grid.experiment, [planned.cell for planned in grid.cells])
     if todo:
         with _shown_warnings(console), Progress(console=console, transient=True) as bar:
             jobs = make_jobs(grid, todo, cache, device, threads, loaders, _decoding(bar))
@@ -120,7 +121,13 @@ def write_report(console: Console, store: Store, baseline: str | None) -> None:
         raise UserError(f"{store.path}: {error}") from None
     for table in written.tables:
         console.print(table.rich())
-    for note in written.notes:
+    notes = list(written.notes)
+    if store.left_out():
+        notes.append(
+            f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
+            "experiment last run and are left out"
+        )
+    for note in notes:
         console.print(f"note: {note}")
     console.print(f"tables: {store.path / 'tables'}")
     console.print(f"charts: {store.path / 'charts'}")

@@ -42,6 +42,7 @@ class GridDisplay:
         self.fractions = dict.fromkeys(self.costs, 0.0)
         self.resumed = dict.fromkeys(self.costs, 0.0)
         self.active: dict[Path, Event] = {}
+        self.metrics: dict[Path, float] = {}
         self.total = len(todo) + done
         self.ended = done
         self.failed = 0
@@ -84,6 +85,8 @@ class GridDisplay:
                 first = event.progress
                 self.resumed[folder] = max(0.0, (first.epoch - 1) / first.epochs)
             self.fractions[folder] = event.progress.fraction
+            if event.progress.metric is not None:  # stays on show until the next evaluation
+                self.metrics[folder] = event.progress.metric
             self.active[folder] = event
         elif event.kind == "started":
             self.active[folder] = event
@@ -127,10 +130,14 @@ class GridDisplay:
 
     def _render(self) -> Group:
         self.bar.update(self.task, left=self._left())
+        return Group(self.bar, self._active_runs()) if self.active else Group(self.bar)
+
+    def _active_runs(self) -> Table:
+        """One row for each run at work."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for column in ("run", "epoch", "loss", "validation"):
             table.add_column(column, justify="left" if column == "run" else "right")
-        for event in self.active.values():
+        for folder, event in self.active.items():
             cell, progress = event.job.cell, event.progress
             name = f"{cell.dataset.label} / {cell.loss.label} / repetition {cell.repetition}"
             if progress is None:
@@ -138,10 +145,10 @@ class GridDisplay:
                 continue
             loss = "" if progress.loss is None else f"{progress.loss:.3f}"
             metric = ""
-            if progress.metric is not None:
-                metric = f"{TASKS[cell.task].primary} {100 * progress.metric:.1f} %"
+            if folder in self.metrics:
+                metric = f"{TASKS[cell.task].primary} {100 * self.metrics[folder]:.1f} %"
             table.add_row(name, f"{progress.epoch}/{progress.epochs}", loss, metric)
-        return Group(self.bar, table)
+        return table
 
 
 def _duration(seconds: float) -> str:

@@ -179,7 +179,6 @@ def train_grid(
     grid: Grid, executor: Executor, jobs: list[Job], on_event: Callable[[Event], None]
 ) -> float:
     """Train the jobs; returns the seconds that took."""
-    grid.store.write_experiment(grid.experiment)
     started = time.perf_counter()
     executor.run(jobs, on_event)
     return time.perf_counter() - started

@@ -27,8 +27,10 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
             table.add_row(
                 folder.path.name, f"[{style}]{state}[/]", _epochs(folder), escape(_remark(folder))
             )
+        for name in store.not_begun():
+            table.add_row(name, "[dim]pending[/]", "", "")
         console.print(table)
-        counts = Counter(state for _, state in states)
+        counts = Counter([*(state for _, state in states), *["pending"] * len(store.not_begun())])
         console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
     failures = [folder for folder, state in states if state == "failed"]
     for folder in failures:

@@ -1,10 +1,11 @@
 """The one place that reads and writes results.
 
-Files are the truth: an experiment's folder holds ``experiment.yaml`` and, in ``runs/``, one
-folder a cell with ``config.yaml``, ``environment.json``, ``history.csv``, ``log.txt``, and
-``metrics.json``, which is written last: its presence means that the run has ended. Every file
-is written beside its place and then moved there, so none is ever seen half-written. Tables are
-collected from these files, and merging two experiments is copying folders.
+Files are the truth: an experiment's folder holds ``experiment.yaml``, ``cells.txt`` (the names of
+its cells) and, in ``runs/``, one folder a cell with ``config.yaml``, ``environment.json``,
+``history.csv``, ``log.txt``, and ``metrics.json``, which is written last: its presence means that
+the run has ended. Every file is written beside its place and then moved there, so none is ever
+seen half-written. Tables are collected from these files, and merging two experiments is copying
+folders.
 """
 
 from __future__ import annotations
@@ -202,10 +203,15 @@ class Store:
             )
         return cls(path)
 
-    def write_experiment(self, experiment: Experiment) -> None:
-        """Keep the experiment as it was asked for, overrides included."""
+    def write_experiment(self, experiment: Experiment, cells: list[CellConfig]) -> None:
+        """Keep the experiment as it was asked for, overrides included, and which cells it has.
+
+        Runs that lie here from the same experiment with other settings stay, but are no longer
+        part of what is reported.
+        """
         content = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
         write_text(self.path / "experiment.yaml", content)
+        write_text(self.path / "cells.txt", "".join(f"{cell.slug}\n" for cell in cells))
 
     def experiment(self) -> Experiment | None:
         """The experiment last run here, or None where only run folders were copied together."""
@@ -223,8 +229,26 @@ class Store:
         return RunFolder(self.path / "runs" / cell.slug)
 
     def run_folders(self) -> list[RunFolder]:
-        """All cells that were begun here, in the order of their names."""
-        return [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
+        """The cells that were begun here and belong to the experiment last run, by name.
+
+        All cells that were begun, where only run folders were copied together.
+        """
+        begun = [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
+        cells = self._cells()
+        return begun if cells is None else [f for f in begun if f.path.name in cells]
+
+    def not_begun(self) -> list[str]:
+        """Names of the experiment's cells that no run has begun."""
+        begun = {folder.path.name for folder in self.run_folders()}
+        return sorted((self._cells() or set()) - begun)
+
+    def left_out(self) -> int:
+        """Number of runs here that are no part of the experiment last run."""
+        return len(list(self.path.glob("runs/*/config.yaml"))) - len(self.run_folders())
+
+    def _cells(self) -> set[str] | None:
+        file = self.path / "cells.txt"
+        return set(file.read_text(encoding="utf-8").split()) if file.exists() else None
 
     def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The runs (one row each) and their histories (one row an epoch).

@@ -40,15 +40,6 @@ def register(name: str) -> Callable[[T], T]:
     return add
 
 
-def check_selection(score_threshold: float, nms_threshold: float, detections: int) -> None:
-    """Raise ``ValueError`` where a detector's options for choosing its detections are no use."""
-    for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must lie in 0..1, got {value}")
-    if detections < 1:
-        raise ValueError(f"detections must be at least 1, got {detections}")
-
-
 class ModelSpec(ABC):
     """Options of a model; subclasses are dataclasses."""
 
@@ -61,6 +52,23 @@ class ModelSpec(ABC):
         Args:
             num_classes: number of foreground classes.
         """
+
+
+@dataclass(frozen=True)
+class DetectorSpec(ModelSpec):
+    """Options that all detectors have: how detections are chosen among the predicted boxes."""
+
+    task: ClassVar[str] = "detection"
+    score_threshold: float = 0.05
+    nms_threshold: float = 0.6
+    detections: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "nms_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        if self.detections < 1:
+            raise ValueError(f"detections must be at least 1, got {self.detections}")
 
 
 @dataclass

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.store import RunFolder
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["run", "report", "status", "list", "inspect", "reproduce", "bench"]
 SHAPES = {"name": "shapes", "size": 64, "train": 16, "val": 6, "test": 6, "num_classes": 2}
@@ -150,6 +152,14 @@ def test_fresh_trains_all_again_to_the_same_numbers(results, cli):
     assert "0 done before, 2 to do" in done.stdout
     assert json.loads(old.read_text())["metrics"] == before["metrics"]
     assert len(list(results.glob("runs/*/metrics.json"))) == 8
+
+
+def test_other_settings_are_other_runs_and_not_mixed_into_the_report(results, cli):
+    done = cli("run", "small.yaml", "train.epochs=1", "repetitions=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 runs, 0 done before, 4 to do" in done.stdout
+    assert "8 run(s)" in done.stdout
+    assert len(pd.read_csv(results / "tables" / "runs.csv")) == 4
 
 
 def test_dry_run_prints_cells_and_steps_and_trains_nothing(cli, tmp_path):
@@ -292,6 +302,23 @@ def test_a_failed_and_a_diverged_run_do_not_stop_the_grid(cli, tmp_path):
     assert sorted(runs["status"]) == ["diverged", "diverged", "failed"]
 
 
+def test_a_killed_runner_takes_its_workers_along(tmp_path):
+    write_experiment(tmp_path / "small.yaml", repetitions=1)
+    command = [sys.executable, str(ROOT / "run.py"), "run", "small.yaml", "train.epochs=5000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("results/small/runs/*/checkpoint.pt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    folders = [RunFolder(path) for path in (tmp_path / "results/small/runs").iterdir()]
+    while any(folder.is_locked() for folder in folders):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "done" not in {folder.status() for folder in folders}
+
+
 def test_ctrl_c_stops_and_the_next_run_continues_to_the_same_numbers(tmp_path, cli):
     write_experiment(tmp_path / "small.yaml")
     words = ["repetitions=1", "matrix.boxes.losses=[giou]", "matrix.masks.losses=[bce]"]
@@ -316,9 +343,7 @@ def test_ctrl_c_stops_and_the_next_run_continues_to_the_same_numbers(tmp_path, c
     assert whole.returncode == 0
     for first in (tmp_path / "again/small/runs").glob("*/metrics.json"):
         second = tmp_path / "whole/small/runs" / first.parent.name / "metrics.json"
-        assert (
-            json.loads(first.read_text())["metrics"] == json.loads(second.read_text())["metrics"]
-        )
+        assert json.loads(first.read_text())["metrics"] == json.loads(second.read_text())["metrics"]
 
 
 def test_two_runs_at_once_share_the_work(tmp_path):

@@ -43,7 +43,11 @@ def test_one_loss_at_three_settings_is_three_rows():
             models=["tiny_unet"],
         )
     )
-    assert [cell.loss.label for cell in cells] == ["focal gamma=0", "focal gamma=2", "focal gamma=5"]
+    assert [cell.loss.label for cell in cells] == [
+        "focal gamma=0",
+        "focal gamma=2",
+        "focal gamma=5",
+    ]
     # Defaults stand in the resolved configuration too, so that a stored row is complete.
     assert cells[1].loss.options == {"alpha": 0.25, "gamma": 2.0}
 

@@ -130,8 +130,11 @@ def test_collect_gathers_all_runs_in_the_experiments_order(tmp_path, make_cell):
             },
         }
     )
-    store.write_experiment(experiment)
+    cells = [make_cell(loss=loss) for loss in ("giou", "iou", "diou")]
+    store.write_experiment(experiment, cells)
     assert store.experiment() == experiment
+    other = make_cell(loss="giou", epochs=9)
+    store.run_folder(other).begin(other, {})  # the same loss with other settings: left out
     for loss in ("giou", "iou"):
         cell = make_cell(loss=loss)
         folder = store.run_folder(cell)
@@ -155,6 +158,8 @@ def test_collect_gathers_all_runs_in_the_experiments_order(tmp_path, make_cell):
     assert math.isnan(done["AP_large"])
     assert math.isnan(runs.iloc[0]["AP"])
     assert list(history["AP"]) == [0.25, 0.25]
+    assert store.left_out() == 1
+    assert store.not_begun() == [cells[2].slug]
 
 
 def test_an_empty_store_gives_empty_frames(tmp_path):

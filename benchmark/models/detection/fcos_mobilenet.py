@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +20,7 @@ from benchmark.models.base import (
     DetectionLosses,
     DetectionModel,
     Detections,
-    ModelSpec,
-    check_selection,
+    DetectorSpec,
     register,
 )
 from benchmark.models.geometry import centreness
@@ -37,22 +35,18 @@ torchvision's own detectors start at stride 32, too coarse for the objects of sm
 
 @register("fcos_mobilenet_v3")
 @dataclass(frozen=True)
-class FCOSMobileNetSpec(ModelSpec):
+class FCOSMobileNetSpec(DetectorSpec):
     """torchvision's FCOS with MobileNetV3-Large and a pyramid of strides 8 to 64, from scratch."""
 
-    task: ClassVar[str] = "detection"
     channels: int = 256
     convolutions: int = 4
-    score_threshold: float = 0.05
-    nms_threshold: float = 0.6
-    detections: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.channels < 32 or self.channels % 32:
             raise ValueError(f"channels must be a multiple of 32, got {self.channels}")
         if self.convolutions < 1:
             raise ValueError(f"convolutions must be at least 1, got {self.convolutions}")
-        check_selection(self.score_threshold, self.nms_threshold, self.detections)
 
     def build(self, num_classes: int) -> DetectionModel:
         return FCOSMobileNet(num_classes, self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +15,7 @@ from benchmark.models.base import (
     DetectionLosses,
     DetectionModel,
     Detections,
-    ModelSpec,
-    check_selection,
+    DetectorSpec,
     register,
 )
 from benchmark.models.geometry import centreness
@@ -38,19 +36,15 @@ CANDIDATES = 400
 
 @register("tiny_fcos")
 @dataclass(frozen=True)
-class TinyFCOSSpec(ModelSpec):
+class TinyFCOSSpec(DetectorSpec):
     """Anchor-free detector from scratch: 5 convolution stages, 2-level pyramid, 0.5 M weights."""
 
-    task: ClassVar[str] = "detection"
     width: int = 32
-    score_threshold: float = 0.05
-    nms_threshold: float = 0.6
-    detections: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.width < 8 or self.width % 8:
             raise ValueError(f"width must be a multiple of 8, got {self.width}")
-        check_selection(self.score_threshold, self.nms_threshold, self.detections)
 
     def build(self, num_classes: int) -> DetectionModel:
         return TinyFCOS(num_classes, self)

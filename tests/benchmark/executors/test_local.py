@@ -128,7 +128,11 @@ def test_an_interrupt_ends_the_workers(make_job):
 
 @pytest.mark.parametrize(
     ("exitcode", "part"),
-    [(3, "exit code 3"), (-9, "SIGKILL (the system does this when memory runs out)"), (-11, "SEGV")],
+    [
+        (3, "exit code 3"),
+        (-9, "SIGKILL (the system does this when memory runs out)"),
+        (-11, "SEGV"),
+    ],
 )
 def test_the_cause_of_an_end_is_said(exitcode, part):
     assert part in _cause(exitcode)

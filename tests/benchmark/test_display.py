@@ -1,0 +1,88 @@
+"""What is shown of a grid at work."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmark.display import GridDisplay, _duration
+from benchmark.executors import Event, Job
+from benchmark.runner import PlannedCell
+from benchmark.store import RunFolder
+from benchmark.training import Progress
+
+
+@pytest.fixture
+def planned(make_cell, tmp_path: Path) -> list[PlannedCell]:
+    cells = [make_cell(repetition=i) for i in range(2)]
+    return [
+        PlannedCell(cell, RunFolder(tmp_path / f"r{i}"), steps=10) for i, cell in enumerate(cells)
+    ]
+
+
+def job(one: PlannedCell) -> Job:
+    return Job(one.cell, one.folder.path, {})
+
+
+def console(terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120, color_system=None)
+
+
+def shown(display: GridDisplay) -> str:
+    with display.console.capture() as capture:
+        display.console.print(display._render())
+    return capture.get()
+
+
+def finish(one: PlannedCell, outcome: dict) -> None:
+    one.folder.begin(one.cell, {})
+    one.folder.finish(outcome)
+
+
+def test_a_terminal_sees_each_run_at_work(planned):
+    display = GridDisplay(console(True), planned, done=3, workers=2)
+    display(Event(job(planned[0]), "started"))
+    assert "3/5" in shown(display)
+    assert "starting" in shown(display)
+    display(Event(job(planned[0]), "progress", Progress(2, 4, 0.5, loss=1.25, metric=0.333)))
+    display(Event(job(planned[0]), "progress", Progress(3, 4, 0.6, loss=1.125)))
+    text = shown(display)
+    assert "shapes / giou / repetition 0" in text
+    assert "3/4" in text
+    assert "1.125" in text
+    assert "AP 33.3 %" in text  # of the last evaluation
+    finish(planned[0], {"status": "done", "metrics": {"AP": 0.4}, "seconds": 2.0})
+    display(Event(job(planned[0]), "ended"))
+    assert "4/5" in shown(display)
+    assert "repetition 0" not in shown(display)
+
+
+def test_time_left_goes_by_the_work_done_here(planned):
+    display = GridDisplay(console(True), planned, done=0, workers=2)
+    display.started -= 10
+    # Taken up at the end of epoch 2 of 4, so a quarter of one run took these 10 seconds; a
+    # quarter of it and the whole of the other are left: 5 quarters, 50 seconds.
+    display(Event(job(planned[0]), "progress", Progress(3, 4, 0.75)))
+    assert display._left() == "about 0 min 50 s left"
+
+
+def test_a_log_gets_one_line_a_run(planned):
+    display = GridDisplay(console(False), planned, done=0, workers=2)
+    with display:
+        finish(planned[0], {"status": "done", "metrics": {"AP": 0.4}, "seconds": 2.0})
+        display(Event(job(planned[0]), "ended"))
+        planned[1].folder.fail("killed by SIGKILL")
+        display(Event(job(planned[1]), "ended"))
+    lines = display.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].startswith("1/2 r0 AP 40.0 %, 2 s;")
+    assert lines[1] == "failed r1: killed by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "0 min 05 s"), (61.6, "1 min 02 s"), (7260, "2 h 1 min")]
+)
+def test_durations(seconds, text):
+    assert _duration(seconds) == text

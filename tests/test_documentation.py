@@ -1,0 +1,132 @@
+"""The examples of README and CONTRIBUTING, run as they stand in a copy of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+QUICK = [
+    "repetitions=1",
+    "train.epochs=1",
+    "train.image_size=64",
+    "train.batch_size=4",
+]
+SMALL_SHAPES = "[{name: shapes, size: 64, train: 8, val: 4, test: 4}]"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's code, to which an example can add files."""
+    target = tmp_path / "project"
+    target.mkdir()
+    shutil.copy(ROOT / "run.py", target)
+    for package in ("benchmark", "datasets", "losses"):
+        shutil.copytree(
+            ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return target
+
+
+def write_examples(page: str, target: Path) -> list[str]:
+    """Write all example files of a page below ``target``; their paths."""
+    paths = []
+    for example in EXAMPLE.finditer((ROOT / page).read_text()):
+        path = target / example["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(example["text"])
+        paths.append(example["path"])
+    return paths
+
+
+def commands(page: str) -> list[list[str]]:
+    """Words after ``run.py`` of the page's console lines that run or inspect something."""
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [shlex.split(line.split("run.py ")[1]) for line in lines if "run.py " in line]
+
+
+def call(target: Path, words: list[str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "run.py", *words],
+        cwd=target,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_contributing_shows_a_loss_a_data_set_and_a_model_that_work(copy):
+    assert len(write_examples("CONTRIBUTING.md", copy)) == 3
+    examples = [
+        words for words in commands("CONTRIBUTING.md") if words[:2] == ["run", "quickstart"]
+    ]
+    assert len(examples) == 3
+    losses, datasets, models = (words[2] for words in examples)
+    printed = call(
+        copy,
+        [
+            "run",
+            "quickstart",
+            *QUICK,
+            f"matrix.boxes.datasets={SMALL_SHAPES}",
+            "matrix.boxes.losses=[smooth_l1]",
+            losses,
+            datasets,
+            models,
+            "matrix.masks.baseline=dice",
+        ],
+    )
+    assert "power_dice power=3" in printed
+    assert "segmentation, stripes, plain width=4" in printed
+
+
+def test_readme_own_loss(copy):
+    written = write_examples("README.md", copy)
+    assert "losses/box/centre_l1.py" in written
+    (words,) = (words for words in commands("README.md") if "centre_l1" in " ".join(words))
+    quick = [*QUICK, f"matrix.boxes.datasets={SMALL_SHAPES}", "matrix.masks.losses=[bce]"]
+    printed = call(copy, [*words, *quick, f"matrix.masks.datasets={SMALL_SHAPES}"])
+    assert "centre_l1" in printed
+
+
+def test_readme_own_data(copy):
+    assert "my_experiment.yaml" in write_examples("README.md", copy)
+    folder = copy / "my_data"
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.png")
+        (folder / "labels" / f"{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.4 0.3\n")
+    (words,) = (words for words in commands("README.md") if words[0] == "inspect")
+    assert "sample sheet" in call(copy, words)
+    (words,) = (
+        words
+        for words in commands("README.md")
+        if words[1] == "my_experiment.yaml" and words[0] == "run"
+    )
+    assert "detection, my_data, tiny_fcos" in call(copy, [*words, *QUICK])
+    assert (copy / "results/my_experiment/tables/summary.md").exists()
+
+
+def test_pages_name_only_files_that_exist():
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text()
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (ROOT / link).exists(), f"{page}: {link}"
