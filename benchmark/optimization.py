@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch.optim import lr_scheduler
 
-if TYPE_CHECKING:
-    from benchmark.config import Train
 
-OPTIMIZERS: dict[str, Callable[[Iterable[Any], Train], torch.optim.Optimizer]] = {
+class Settings(Protocol):
+    """The train settings that are read here; an experiment's ``Train`` has them."""
+
+    @property
+    def optimizer(self) -> str: ...
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def momentum(self) -> float: ...
+
+    @property
+    def schedule(self) -> str: ...
+
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Any], Settings], torch.optim.Optimizer]] = {
     "adamw": lambda groups, train: torch.optim.AdamW(groups, lr=train.lr),
     "sgd": lambda groups, train: torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum),
 }
@@ -30,7 +47,7 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, float, int], lr_scheduler.
 }
 
 
-def make_optimizer(model: torch.nn.Module, train: Train) -> torch.optim.Optimizer:
+def make_optimizer(model: torch.nn.Module, train: Settings) -> torch.optim.Optimizer:
     """The optimiser over all trainable weights; vectors (norms, biases) take no weight decay."""
     weights = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -41,7 +58,7 @@ def make_optimizer(model: torch.nn.Module, train: Train) -> torch.optim.Optimize
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, train: Train, steps: int
+    optimizer: torch.optim.Optimizer, train: Settings, steps: int
 ) -> lr_scheduler.LRScheduler:
     """The schedule over all ``steps`` optimiser steps of a run; step it after each of them."""
     return SCHEDULES[train.schedule](optimizer, train.lr, steps)
