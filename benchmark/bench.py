@@ -25,20 +25,16 @@ import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 from benchmark.config import CellConfig, Experiment
 from benchmark.executors import Job
 from benchmark.executors.local import PRELOAD, LocalExecutor
 from benchmark.loading import EpochBatches, training_batches
-from benchmark.models import MODELS
 from benchmark.optimization import make_optimizer
 from benchmark.runner import Grid, PlannedCell, make_jobs, plan_grid
 from benchmark.store import RunFolder
-from benchmark.tasks import TASKS
-from benchmark.training import train_cell
+from benchmark.training import build_model, make_task, train_cell
 from datasets.cache import open_cached
-from losses import get as get_loss
 
 ROUNDS = 3
 """Repetitions of every measurement; the median is printed."""
@@ -152,11 +148,8 @@ def _rates(job: Job) -> tuple[Callable[[], float], Callable[[], float]]:
 def _bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> float:
     """Images per second of forward, backward and step alone, on one batch held in memory."""
     split = open_cached(train_folder)
-    task = TASKS[cell.task](
-        get_loss(cell.loss.name, **cell.loss.options), cell.loss.weight, split.classes
-    )
-    model: nn.Module = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(memory_format=torch.channels_last).to(device).train()
+    task = make_task(cell, split.classes)
+    model = build_model(cell, len(task.classes), device).train()
     optimizer = make_optimizer(model, cell.train)
     loader = training_batches(cell, split)
     assert isinstance(loader.batch_sampler, EpochBatches)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -105,26 +106,16 @@ def train_cell(
     """
     train = cell.train
     _make_deterministic()
-    task = TASKS[cell.task](
-        get_loss(cell.loss.name, **cell.loss.options), cell.loss.weight, splits["train"].classes
-    )
-    torch.manual_seed(stream_seed(cell, "weights"))
-    model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(device).to(memory_format=torch.channels_last)
+    task = make_task(cell, splits["train"].classes)
     batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
     sampler = batches.batch_sampler
     assert isinstance(sampler, EpochBatches)
-    optimizer = make_optimizer(model, train)
-    schedule = make_schedule(optimizer, train, train.epochs * len(sampler))
-    amp_type = _amp_type(device)
-    scaler = torch.amp.GradScaler(device.type, enabled=train.amp and amp_type == torch.float16)
-    state = State(model, optimizer, schedule, scaler)
+    state = _start(cell, build_model(cell, len(task.classes), device), len(sampler), device)
     measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
 
-    def evaluate(split: str) -> dict[str, float]:
-        model.eval()
+    def evaluate(split: str, model: nn.Module = state.model) -> dict[str, float]:
         with torch.no_grad():
-            return measure[split](model, device, 2 * train.batch_size)
+            return measure[split](model.eval(), device, 2 * train.batch_size)
 
     def tell(fraction: float, loss: float | None = None, metric: float | None = None) -> None:
         watch(Progress(state.epoch, train.epochs, fraction, loss, metric))
@@ -143,7 +134,7 @@ def train_cell(
         state.epoch += 1
         sampler.epoch = state.epoch
         torch.manual_seed(stream_seed(cell, "step", state.epoch))
-        row, bad_step = _train_epoch(state, task, batches, train, device, amp_type, tell)
+        row, bad_step = _train_epoch(state, task, batches, train, device, tell)
         row["seconds"] = state.train_seconds
         if bad_step is not None:
             folder.write_history([*rows, row])
@@ -166,7 +157,7 @@ def train_cell(
     outcome = {
         "status": "done",
         "metrics": evaluate("test"),
-        "untrained": _untrained(cell, task, measure["test"], device),
+        "untrained": evaluate("test", build_model(cell, len(task.classes), device)),
         "trivial": trivial or {},
         "train_seconds": state.train_seconds,
     }
@@ -175,13 +166,34 @@ def train_cell(
     return outcome
 
 
+def make_task(cell: CellConfig, classes: list[str]) -> Task:
+    """The cell's task with its loss."""
+    loss = get_loss(cell.loss.name, **cell.loss.options)
+    return TASKS[cell.task](loss, cell.loss.weight, classes)
+
+
+def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.Module:
+    """The cell's model with the weights that every loss of its repetition starts from."""
+    torch.manual_seed(stream_seed(cell, "weights"))
+    model = MODELS[cell.model.name](**cell.model.options).build(num_classes)
+    return model.to(device).to(memory_format=torch.channels_last)
+
+
+def _start(cell: CellConfig, model: nn.Module, steps_per_epoch: int, device: torch.device) -> State:
+    """The state before the first epoch."""
+    train = cell.train
+    optimizer = make_optimizer(model, train)
+    schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
+    scaled = train.amp and _amp_type(device) == torch.float16
+    return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=scaled))
+
+
 def _train_epoch(
     state: State,
     task: Task,
     batches: Any,
     train: Any,
     device: torch.device,
-    amp_type: torch.dtype,
     tell: Callable[[float, float], None],
 ) -> tuple[dict[str, float], int | None]:
     """One pass over the training split.
@@ -197,13 +209,14 @@ def _train_epoch(
     weights = [p for group in state.optimizer.param_groups for p in group["params"]]
     steps = len(batches)
     never = float(steps + 1)
+    autocast = partial(torch.autocast, device.type, _amp_type(device))
     sums: dict[str, torch.Tensor] = {}
     first_bad = torch.tensor(never, device=device)
     begun = told = time.perf_counter()
     images = 0
     for step, batch in enumerate(batches, start=1):
         batch = batch.to(device)
-        with torch.autocast(device.type, amp_type) if train.amp else nullcontext():
+        with autocast() if train.amp else nullcontext():
             parts = task.parts(state.model, batch)
             loss = torch.stack(list(parts.values())).sum()
         state.optimizer.zero_grad(set_to_none=True)
@@ -244,17 +257,6 @@ def _train_epoch(
 
 def _named(parts: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
     return [(f"loss/{name}", value) for name, value in parts.items()]
-
-
-def _untrained(
-    cell: CellConfig, task: Task, measure: Callable[..., dict], device: torch.device
-) -> dict[str, float]:
-    """Test metrics of the weights that the run started from."""
-    torch.manual_seed(stream_seed(cell, "weights"))
-    model = MODELS[cell.model.name](**cell.model.options).build(len(task.classes))
-    model = model.to(device).to(memory_format=torch.channels_last).eval()
-    with torch.no_grad():
-        return measure(model, device, 2 * cell.train.batch_size)
 
 
 def _amp_type(device: torch.device) -> torch.dtype:
