@@ -31,6 +31,7 @@ from benchmark.executors import Job
 from benchmark.executors.local import PRELOAD, LocalExecutor
 from benchmark.loading import EpochBatches, training_batches
 from benchmark.optimization import make_optimizer
+from benchmark.options import UserError
 from benchmark.runner import Grid, PlannedCell, make_jobs, plan_grid
 from benchmark.store import RunFolder
 from benchmark.training import build_model, make_task, train_cell
@@ -174,7 +175,11 @@ def _grids(jobs: list[Job], folder: Path) -> tuple[Callable[[], float], Callable
         for job in chosen:
             RunFolder(job.folder).clear()
         LocalExecutor(workers).run(chosen, lambda event: None)
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        for job in chosen:
+            if RunFolder(job.folder).outcome() is None:
+                raise UserError(f"a run failed: {(RunFolder(job.folder).failure() or {})['error']}")
+        return seconds
 
     LocalExecutor(1).run(chosen[:1], lambda event: None)  # starts the server, decodes nothing
     return lambda: seconds(1), lambda: seconds(2)
@@ -186,8 +191,8 @@ def _nothing() -> None:
 
 def _start_seconds() -> float:
     """Seconds to start and end a process of the preloaded server."""
+    LocalExecutor(1)  # starts the server
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
     times = []
     for _ in range(STARTS + 1):
         started = time.perf_counter()
@@ -195,7 +200,7 @@ def _start_seconds() -> float:
         process.start()
         process.join()
         times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])  # the first may have started the server
+    return statistics.median(times[1:])  # the first pays for what is done once
 
 
 def _fresh_import_seconds() -> float:
@@ -213,8 +218,10 @@ def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
     done = threading.Event()
 
     def train() -> None:
-        LocalExecutor(1).run([job], lambda event: None)
-        done.set()
+        try:
+            LocalExecutor(1).run([job], lambda event: None)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=train)
     thread.start()

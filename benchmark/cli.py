@@ -52,7 +52,10 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
 Results = Annotated[Path, typer.Option(help="Folder that gets one folder an experiment.")]
 Cache = Annotated[
     Path | None,
-    typer.Option(envvar="LOSSBENCH_CACHE", help="Decoded images; default: RESULTS/cache."),
+    typer.Option(
+        envvar="LOSSBENCH_CACHE",
+        help="Folder of the decoded images; run and inspect keep them in results/.cache.",
+    ),
 ]
 StoreFolder = Annotated[Path, typer.Argument(help="Results folder of an experiment.")]
 
@@ -71,8 +74,13 @@ def reports_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             errors.print(f"[red]error:[/] {_plain(error)}")
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            errors.print("stopped; the same command continues where this one was")
+            errors.print("stopped; `run` continues where it was")
             raise typer.Exit(130) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            errors.print(f"[red]error:[/] {_plain(error.filename)}: {_plain(error.strerror)}")
+            raise typer.Exit(2) from None
 
     return guarded
 
@@ -115,7 +123,7 @@ def run(
     failed = commands.run_grid(
         console,
         grid,
-        workers=workers or os.cpu_count() or 1,
+        workers=workers or len(os.sched_getaffinity(0)),
         device=runner.pick_device(device),
         threads=threads,
         loaders=loaders,
@@ -135,10 +143,10 @@ def report(
     ] = None,
 ) -> None:
     """Collect the runs in FOLDER and write its tables and charts again."""
-    from benchmark import commands
+    from benchmark.reporting import write_report
     from benchmark.store import Store
 
-    commands.write_report(console, Store.existing(folder), baseline)
+    write_report(console, Store.existing(folder), baseline)
 
 
 @app.command()
@@ -195,15 +203,15 @@ def inspect(
 @reports_user_errors
 def reproduce(
     run_dir: Annotated[Path, typer.Argument(help="Folder of one run, with its config.yaml.")],
-    device: DeviceOption = Device.auto,
+    device: Annotated[
+        Device, typer.Option(help="Where to train; auto: on the kind of device it ran on then.")
+    ] = Device.auto,
     cache: Cache = None,
 ) -> None:
     """Train one run again from its stored configuration and compare the metrics."""
-    from benchmark import runner
     from benchmark.reproduction import reproduce as again
 
-    verdict = again(console, run_dir, runner.pick_device(device), cache)
-    if not verdict:
+    if not again(console, run_dir, device, cache):
         raise typer.Exit(1)
 
 

@@ -14,17 +14,16 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from benchmark import report
 from benchmark.config import Experiment
 from benchmark.display import GridDisplay
 from benchmark.executors.local import LocalExecutor
 from benchmark.grid import plan
 from benchmark.inspection import draw_sheet, statistics
 from benchmark.options import UserError, suggest
-from benchmark.runner import ENDED, Grid, make_jobs, open_dataset, prepare_splits, train_grid
+from benchmark.reporting import write_report
+from benchmark.runner import ENDED, Grid, make_jobs, open_dataset, prepare_splits
 from benchmark.seeding import stream_seed
 from benchmark.status import print_status
-from benchmark.store import Store
 from datasets import SPLITS
 from datasets.augment import Augment, Augmentation
 from datasets.cache import open_cached
@@ -54,9 +53,7 @@ def run_grid(
     fresh: bool,
 ) -> int:
     """Train what is missing, then report; the number of cells without a result."""
-    if fresh:
-        _clear(grid)
-    todo = grid.unfinished()
+    todo = grid.cells if fresh else grid.unfinished()
     ended = len(grid.cells) - len(todo)
     console.print(
         f"[bold]{grid.experiment.name}[/]: {len(grid.cells)} runs, {ended} done before, "
@@ -66,13 +63,15 @@ def run_grid(
     if todo:
         with _shown_warnings(console), Progress(console=console, transient=True) as bar:
             jobs = make_jobs(grid, todo, cache, device, threads, loaders, _decoding(bar))
+        if fresh:  # not before the data are known to be good
+            _clear(grid)
         with GridDisplay(console, todo, ended, workers) as display:
-            train_grid(grid, LocalExecutor(workers), jobs, display)
-    write_report(console, grid.store, None)
+            LocalExecutor(workers).run(jobs, display)
     missing = [planned for planned in grid.cells if planned.folder.status() not in ENDED]
     if missing:
         console.print(f"[red]{len(missing)} run(s) without a result[/]; the reasons:")
         print_status(console, grid.store, only_failures=True)
+    write_report(console, grid.store, None)
     return len(missing)
 
 
@@ -84,6 +83,7 @@ def _clear(grid: Grid) -> None:
                     f"--fresh: {planned.folder.path} is being trained by another run; stop it first"
                 )
             planned.folder.clear()
+            planned.folder.plan(planned.cell)
 
 
 def _decoding(bar: Progress) -> Callable[[str, int, int], None]:
@@ -92,7 +92,7 @@ def _decoding(bar: Progress) -> Callable[[str, int, int], None]:
 
     def tell(what: str, done: int, total: int) -> None:
         if what not in lines:
-            lines[what] = bar.add_task(f"decoding {what}", total=total)
+            lines[what] = bar.add_task(f"decoding {escape(what)}", total=total)
         bar.update(lines[what], completed=done)
 
     return tell
@@ -106,32 +106,6 @@ def _shown_warnings(console: Console) -> Iterator[None]:
         yield
     for text in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
         console.print(f"[yellow]warning:[/] {escape(text)}")
-
-
-def write_report(console: Console, store: Store, baseline: str | None) -> None:
-    """Write tables and charts of all runs in a store, and print the tables."""
-    runs, history = store.collect()
-    if runs.empty:
-        raise UserError(f"{store.path}: holds no run yet")
-    experiment = store.experiment()
-    chosen = baseline or (experiment.baselines() if experiment else None)
-    try:
-        written = report.write(runs, history, store.path, chosen)
-    except ValueError as error:
-        raise UserError(f"{store.path}: {error}") from None
-    for table in written.tables:
-        console.print(table.rich())
-    notes = list(written.notes)
-    if store.left_out():
-        notes.append(
-            f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
-            "experiment last run and are left out"
-        )
-    for note in notes:
-        console.print(f"note: {note}")
-    console.print(f"tables: {store.path / 'tables'}")
-    console.print(f"charts: {store.path / 'charts'}")
-    console.print(f"runs:   {store.path / 'runs'}")
 
 
 def inspect(
@@ -166,7 +140,7 @@ def inspect(
         folders = prepare_splits(dataset, cell.train.image_size, cache, _decoding(bar))
     cached = open_cached(folders[split])
     for title, frame in statistics(cached).items():
-        console.print(f"[bold]{cell.dataset.label} {split}: {title}[/]")
+        console.print(f"[bold]{escape(cell.dataset.label)} {split}: {title}[/]")
         console.print(_as_table(frame))
     height, width = cell.train.image_size
     augmentation = Augmentation(Augment(**cell.train.augment), height, width)

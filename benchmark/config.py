@@ -24,7 +24,11 @@ SCHEMA_VERSION = 1
 PATH_OPTIONS = frozenset({"root"})
 """Data set options that say where the files lie; they are no part of a cell's identity."""
 
+RESERVED = frozenset({"reference", "inspect"})
+"""Folders of ``results/`` that are no experiment's."""
+
 Positive = Annotated[int, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _name_to_entry(value: Any) -> Any:
@@ -57,7 +61,10 @@ def _one_of(register: dict[str, Any]) -> BeforeValidator:
 def _augment(value: Any) -> Any:
     if not isinstance(value, dict | None):
         raise ValueError("must be a mapping of options")
-    options = resolve_options(Augment, value or {}, "train.augment")
+    try:
+        options = resolve_options(Augment, value or {}, "")
+    except UserError as error:  # pydantic takes a ValueError and adds the path of the key
+        raise ValueError(str(error)) from None
     Augment(**options)
     return options
 
@@ -73,16 +80,25 @@ class Train(Strict):
     batch_size: Positive = 16
     image_size: Annotated[list[int], BeforeValidator(_image_size)] = [128, 128]
     optimizer: Annotated[str, _one_of(OPTIMIZERS)] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    lr: Annotated[Finite, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[Finite, Field(ge=0)] = 1e-4
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     schedule: Annotated[str, _one_of(SCHEDULES)] = "one_cycle"
-    grad_clip: Annotated[float, Field(gt=0)] | None = 10.0
+    grad_clip: Annotated[Finite, Field(gt=0)] | None = 10.0
     augment: Annotated[dict[str, Any], BeforeValidator(_augment)] = Field(
         default_factory=lambda: _augment({})
     )
     eval_every: Positive = 1
     amp: bool = False
+
+    @model_validator(mode="after")
+    def _turned_images_fit(self) -> Train:
+        height, width = self.image_size
+        if self.augment["rotate90"] and height != width:
+            raise ValueError(
+                f"augment.rotate90 needs square images, but image_size is {self.image_size}"
+            )
+        return self
 
 
 class Entry(BaseModel):
@@ -141,7 +157,10 @@ class Experiment(Strict):
 
     def block_train(self, key: str) -> Train:
         """The train settings of one block: the experiment's, with the block's own on top."""
-        merged = {**self.train.model_dump(), **self.matrix[key].train}
+        own = self.matrix[key].train
+        merged = {**self.train.model_dump(), **own}
+        if isinstance(own.get("augment"), dict):
+            merged["augment"] = {**self.train.augment, **own["augment"]}
         try:
             return Train.model_validate(merged)
         except ValidationError as error:
@@ -160,7 +179,9 @@ class Experiment(Strict):
         }
 
     @model_validator(mode="after")
-    def _blocks_train(self) -> Experiment:
+    def _name_and_blocks(self) -> Experiment:
+        if self.name in RESERVED:
+            raise ValueError(f"name '{self.name}' is a folder of the results that is taken")
         for key in self.matrix:
             self.block_train(key)
         return self
@@ -192,10 +213,10 @@ class CellConfig(Strict):
     train: Train
 
     def identity(self) -> str:
-        """Hash (hex) of what the numbers depend on: no paths, and no labels but the data set's.
+        """Hash (hex) of what the numbers depend on: no paths, and not the loss's label.
 
-        The data set's label stays because its path does not: two folders in one layout are told
-        apart by their label.
+        The labels of the data set and the model stay. Random streams come from both, and two
+        folders in one layout are told apart by nothing but their label.
         """
         content = self.model_dump()
         content["dataset"]["options"] = {

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -104,9 +105,10 @@ class GridDisplay:
         self.bar.update(self.task, completed=self.ended)
         if status == "failed":
             reason = (run.failure() or {}).get("error", "")
-            self.console.print(f"[red]failed[/] {folder.name}: {reason}", highlight=False)
+            text = escape(f"{folder.name}: {reason}")
+            self.console.print(f"[red]failed[/] {text}", highlight=False)
         elif status == "diverged":
-            self.console.print(f"[yellow]diverged[/] {folder.name}", highlight=False)
+            self.console.print(f"[yellow]diverged[/] {escape(folder.name)}", highlight=False)
         elif not self.console.is_terminal:
             outcome = run.outcome() or {}
             primary = TASKS[run.config().task].primary
@@ -114,7 +116,7 @@ class GridDisplay:
             shown = "" if value is None else f" {primary} {100 * value:.1f} %"
             seconds = outcome.get("seconds", 0.0)
             self.console.print(
-                f"{self.ended}/{self.total} {folder.name}{shown}, {seconds:.0f} s;"
+                f"{self.ended}/{self.total} {escape(folder.name)}{shown}, {seconds:.0f} s;"
                 f" {self._left() or 'last one'}",
                 highlight=False,
             )
@@ -139,7 +141,9 @@ class GridDisplay:
             table.add_column(column, justify="left" if column == "run" else "right")
         for folder, event in self.active.items():
             cell, progress = event.job.cell, event.progress
-            name = f"{cell.dataset.label} / {cell.loss.label} / repetition {cell.repetition}"
+            name = escape(
+                f"{cell.dataset.label} / {cell.loss.label} / repetition {cell.repetition}"
+            )
             if progress is None:
                 table.add_row(name, "starting", "", "")
                 continue

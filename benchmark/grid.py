@@ -36,8 +36,42 @@ def plan(experiment: Experiment) -> list[CellConfig]:
                 f"{cell.loss.label}: give one of the entries another `label`"
             )
         seen[shown] = cell
+    _check_comparable(cells)
+    _check_baselines(experiment)
     # The same order within a repetition: runs that will be compared end at about the same time.
     return sorted(cells, key=lambda cell: cell.repetition)
+
+
+def _check_comparable(cells: list[CellConfig]) -> None:
+    """All that a table will show side by side must differ by the loss and nothing else."""
+    first: dict[tuple[str, str, str], CellConfig] = {}
+    for cell in cells:
+        table = (cell.task, cell.dataset.label, cell.model.label)
+        other = first.setdefault(table, cell)
+        for part in ("dataset", "model", "train"):
+            if getattr(cell, part) != getattr(other, part):
+                raise UserError(
+                    f"{cell.dataset.label} / {cell.model.label}: '{cell.loss.label}' and "
+                    f"'{other.loss.label}' would stand in one table with different {part} "
+                    "settings; give the data set or model of one block another `label`"
+                )
+
+
+def _check_baselines(experiment: Experiment) -> None:
+    """Blocks of one task are compared with one loss, so each must have it."""
+    for task, baseline in experiment.baselines().items():
+        for key, block in experiment.matrix.items():
+            labels = [loss.shown for loss in block.losses]
+            if block.task == task and block.baseline not in (None, baseline):
+                raise UserError(
+                    f"matrix.{key}.baseline: '{block.baseline}' differs from the baseline "
+                    f"'{baseline}' of another {task} block; one experiment has one a task"
+                )
+            if block.task == task and baseline not in labels:
+                raise UserError(
+                    f"matrix.{key}.losses: lacks the baseline '{baseline}' of another {task} "
+                    f"block; it has {', '.join(labels)}"
+                )
 
 
 def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:

@@ -1,4 +1,7 @@
-"""Listings of all that an experiment file can name, with options and one line each."""
+"""Listings of all that an experiment file can name, with options and one line each.
+
+What imports torch is imported by the listing that needs it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmark.config import read_yaml, shipped_experiments
-from benchmark.models import MODELS
 from benchmark.options import option_fields, summary, type_name
-from benchmark.tasks import TASKS
-from datasets import DATASETS
 
 
 def _registered(register: Mapping[str, type[Any]], group: Callable[[type[Any]], str]) -> Table:
@@ -29,12 +29,16 @@ def _registered(register: Mapping[str, type[Any]], group: Callable[[type[Any]], 
 
 
 def _losses() -> Table:
+    from benchmark.tasks import TASKS
+
     task_of = {cls: name for name, task in TASKS.items() for cls in task.losses().values()}
     register = {name: cls for task in TASKS.values() for name, cls in task.losses().items()}
     return _registered(register, lambda cls: task_of[cls])
 
 
 def _datasets() -> Table:
+    from datasets import DATASETS
+
     return _registered(DATASETS, lambda cls: _tasks(cls))
 
 
@@ -45,6 +49,8 @@ def _tasks(cls: type[Any]) -> str:
 
 
 def _models() -> Table:
+    from benchmark.models import MODELS
+
     return _registered(MODELS, lambda cls: cls.task)
 
 

@@ -1,12 +1,17 @@
-"""Optimisers and learning-rate schedules, by name."""
+"""Optimisers and learning-rate schedules, by name.
+
+torch is imported when one is made: experiment files are checked against these names, also by
+commands that train nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch.optim import lr_scheduler
+if TYPE_CHECKING:
+    import torch
+    from torch.optim import lr_scheduler
 
 
 class Settings(Protocol):
@@ -28,22 +33,47 @@ class Settings(Protocol):
     def schedule(self) -> str: ...
 
 
+def _adamw(groups: Iterable[Any], train: Settings) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.AdamW(groups, lr=train.lr)
+
+
+def _sgd(groups: Iterable[Any], train: Settings) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum)
+
+
+def _one_cycle(optimizer: torch.optim.Optimizer, lr: float, steps: int) -> lr_scheduler.LRScheduler:
+    from torch.optim.lr_scheduler import OneCycleLR
+
+    # Momentum stays where the experiment file puts it; only the learning rate moves.
+    return OneCycleLR(optimizer, max_lr=lr, total_steps=steps, pct_start=0.15, cycle_momentum=False)
+
+
+def _step(optimizer: torch.optim.Optimizer, lr: float, steps: int) -> lr_scheduler.LRScheduler:
+    from torch.optim.lr_scheduler import MultiStepLR
+
+    milestones = [max(1, steps * 2 // 3), max(2, steps * 8 // 9)]
+    return MultiStepLR(optimizer, milestones=milestones, gamma=0.1)
+
+
+def _constant(optimizer: torch.optim.Optimizer, lr: float, steps: int) -> lr_scheduler.LRScheduler:
+    from torch.optim.lr_scheduler import ConstantLR
+
+    return ConstantLR(optimizer, factor=1.0, total_iters=0)
+
+
 OPTIMIZERS: dict[str, Callable[[Iterable[Any], Settings], torch.optim.Optimizer]] = {
-    "adamw": lambda groups, train: torch.optim.AdamW(groups, lr=train.lr),
-    "sgd": lambda groups, train: torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum),
+    "adamw": _adamw,
+    "sgd": _sgd,
 }
 
 SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, float, int], lr_scheduler.LRScheduler]] = {
-    # Momentum stays where the experiment file puts it; only the learning rate moves.
-    "one_cycle": lambda optimizer, lr, steps: lr_scheduler.OneCycleLR(
-        optimizer, max_lr=lr, total_steps=steps, pct_start=0.15, cycle_momentum=False
-    ),
-    "step": lambda optimizer, lr, steps: lr_scheduler.MultiStepLR(
-        optimizer, milestones=[max(1, steps * 2 // 3), max(2, steps * 8 // 9)], gamma=0.1
-    ),
-    "constant": lambda optimizer, lr, steps: lr_scheduler.ConstantLR(
-        optimizer, factor=1.0, total_iters=0
-    ),
+    "one_cycle": _one_cycle,
+    "step": _step,
+    "constant": _constant,
 }
 
 

@@ -14,7 +14,7 @@ from benchmark import environment
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError
-from benchmark.runner import open_dataset, prepare_splits, trivial_metrics
+from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder, read_json
 
 
@@ -32,14 +32,17 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
     expected = old.outcome()
     if expected is None:
         raise UserError(f"{run_dir}: this run has not ended, so there is nothing to compare with")
+    stored = read_json(run_dir / "environment.json")
+    if device == "auto":
+        device = "cpu" if stored.get("device") == "cpu" else "cuda"
+    device = pick_device(device)
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         new = RunFolder(Path(temporary) / "run")
         splits = prepare_splits(
             open_dataset(cell.dataset), cell.train.image_size, cache or Path(temporary) / "cache"
         )
-        threads = read_json(run_dir / "environment.json").get("threads", 1)
         trivial = trivial_metrics(cell, splits)
-        job = Job(cell, new.path, splits, device, threads, trivial=trivial)
+        job = Job(cell, new.path, splits, device, stored.get("threads", 1), trivial=trivial)
         with console.status(f"training {run_dir.name} again") as view:
 
             def watch(event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmark.config import CellConfig, CellPart, Experiment
-from benchmark.executors import Event, Executor, Job
+from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.options import UserError, build
@@ -76,6 +75,9 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
                 f"data set '{cell.dataset.label}' has annotation for "
                 f"{' and '.join(sorted(dataset.tasks))}, not for {cell.task}"
             )
+        for split in SPLITS:
+            if not dataset.ids(split):
+                raise UserError(f"data set '{cell.dataset.label}': its {split} split is empty")
         steps = cell.train.epochs * steps_per_epoch(
             len(dataset.ids("train")), cell.train.batch_size
         )
@@ -173,15 +175,6 @@ def trivial_metrics(cell: CellConfig, splits: dict[str, Path]) -> dict[str, floa
     """Test metrics of the task's trivial predictor; the same for every cell on this data."""
     train, test = open_cached(splits["train"]), open_cached(splits["test"])
     return TASKS[cell.task].trivial(train, test, derive(cell.seed, cell.dataset.label, "trivial"))
-
-
-def train_grid(
-    grid: Grid, executor: Executor, jobs: list[Job], on_event: Callable[[Event], None]
-) -> float:
-    """Train the jobs; returns the seconds that took."""
-    started = time.perf_counter()
-    executor.run(jobs, on_event)
-    return time.perf_counter() - started
 
 
 def pick_device(name: str) -> str:

@@ -25,17 +25,18 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
         for folder, state in states:
             style = STYLES.get(state, "dim")
             table.add_row(
-                folder.path.name, f"[{style}]{state}[/]", _epochs(folder), escape(_remark(folder))
+                escape(folder.path.name),
+                f"[{style}]{state}[/]",
+                _epochs(folder),
+                escape(_remark(folder)),
             )
-        for name in store.not_begun():
-            table.add_row(name, "[dim]pending[/]", "", "")
         console.print(table)
-        counts = Counter([*(state for _, state in states), *["pending"] * len(store.not_begun())])
+        counts = Counter(state for _, state in states)
         console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
     failures = [folder for folder, state in states if state == "failed"]
     for folder in failures:
         failure = folder.failure() or {}
-        console.print(f"[red]{folder.path.name}[/]: {escape(failure.get('error', ''))}")
+        console.print(f"[red]{escape(folder.path.name)}[/]: {escape(failure.get('error', ''))}")
         if failure.get("traceback"):
             console.print(escape(failure["traceback"].rstrip()), style="dim")
     return len(failures)

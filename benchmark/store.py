@@ -1,11 +1,11 @@
-"""The one place that reads and writes results.
+"""The one place that reads and writes runs.
 
 Files are the truth: an experiment's folder holds ``experiment.yaml``, ``cells.txt`` (the names of
 its cells) and, in ``runs/``, one folder a cell with ``config.yaml``, ``environment.json``,
 ``history.csv``, ``log.txt``, and ``metrics.json``, which is written last: its presence means that
-the run has ended. Every file is written beside its place and then moved there, so none is ever
-seen half-written. Tables are collected from these files, and merging two experiments is copying
-folders.
+the run has ended. All but the log are written beside their place and then moved there, so none is
+ever seen half-written. Tables are collected from these files. Merging results is copying run
+folders, those of the same experiment into one folder, or any into one without ``cells.txt``.
 """
 
 from __future__ import annotations
@@ -96,12 +96,18 @@ class RunFolder:
             lines = explain(error, CellConfig)
             raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None
 
-    def begin(self, cell: CellConfig, environment: dict[str, Any]) -> None:
-        """Write what describes the run; forget an earlier failure."""
+    def plan(self, cell: CellConfig) -> None:
+        """Write the cell's configuration: from now on the cell is known, and pending."""
         content = yaml.safe_dump(cell.model_dump(mode="json"), sort_keys=False)
         write_text(self.path / "config.yaml", content)
+
+    def begin(self, cell: CellConfig, environment: dict[str, Any]) -> None:
+        """Write what describes the run; forget an earlier failure and its litter."""
+        self.plan(cell)
         write_json(self.path / "environment.json", environment)
         (self.path / "failure.json").unlink(missing_ok=True)
+        for leftover in self.path.glob(".checkpoint.pt.*"):
+            leftover.unlink(missing_ok=True)
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Replace the history by these rows, one an epoch; they need not share all columns."""
@@ -121,11 +127,16 @@ class RunFolder:
         if not file.exists():
             return []
         with file.open(newline="", encoding="utf-8") as handle:
-            rows = [
-                {key: float(value) for key, value in row.items() if value != ""}
-                for row in csv.DictReader(handle)
-            ]
-        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+            try:
+                rows = [
+                    {key: float(value) for key, value in row.items() if value != ""}
+                    for row in csv.DictReader(handle)
+                ]
+                return [{**row, "epoch": int(row["epoch"])} for row in rows]
+            except (ValueError, TypeError, KeyError) as error:
+                raise UserError(
+                    f"{file}: is damaged ({error!r}); delete the folder to train the run again"
+                ) from None
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """Write ``metrics.json``: from now on the run counts as ended. The checkpoint goes."""
@@ -139,7 +150,12 @@ class RunFolder:
     def outcome(self) -> dict[str, Any] | None:
         """What :meth:`finish` wrote, or None while there is none."""
         file = self.path / "metrics.json"
-        return read_json(file) if file.exists() else None
+        if not file.exists():
+            return None
+        outcome = read_json(file)
+        if "status" not in outcome:
+            raise UserError(f"{file}: has no 'status'; delete the file to train the run again")
+        return outcome
 
     def failure(self) -> dict[str, Any] | None:
         """What :meth:`fail` wrote, or None."""
@@ -164,7 +180,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(blocking=False)
+            # A moment's patience: who asks for the status holds the lock for an instant.
+            lock.acquire(timeout=0.2, poll_interval=0.02)
         except Timeout:
             yield False
             return
@@ -175,15 +192,15 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Whether some process is at work on the cell right now."""
-        if not (self.path / ".lock").exists():
-            return False
+        if not os.access(self.path / ".lock", os.W_OK):
+            return False  # never begun, or a copy that nobody can be at work on
         with self.lock() as mine:
             return not mine
 
     def clear(self) -> None:
-        """Remove all that earlier runs of the cell left."""
+        """Remove all that earlier runs of the cell left; the lock stays with who holds it."""
         for file in self.path.glob("*"):
-            if file.is_file():
+            if file.is_file() and file.name != ".lock":
                 file.unlink()
 
 
@@ -204,13 +221,16 @@ class Store:
         return cls(path)
 
     def write_experiment(self, experiment: Experiment, cells: list[CellConfig]) -> None:
-        """Keep the experiment as it was asked for, overrides included, and which cells it has.
+        """Keep the experiment as it was asked for, overrides included, and all its cells.
 
         Runs that lie here from the same experiment with other settings stay, but are no longer
         part of what is reported.
         """
         content = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
         write_text(self.path / "experiment.yaml", content)
+        for cell in cells:
+            if not (self.run_folder(cell).path / "config.yaml").exists():
+                self.run_folder(cell).plan(cell)
         write_text(self.path / "cells.txt", "".join(f"{cell.slug}\n" for cell in cells))
 
     def experiment(self) -> Experiment | None:
@@ -229,18 +249,13 @@ class Store:
         return RunFolder(self.path / "runs" / cell.slug)
 
     def run_folders(self) -> list[RunFolder]:
-        """The cells that were begun here and belong to the experiment last run, by name.
+        """The cells of the experiment last run, by name.
 
-        All cells that were begun, where only run folders were copied together.
+        All that lie here, where only run folders were copied together.
         """
-        begun = [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
+        found = [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
         cells = self._cells()
-        return begun if cells is None else [f for f in begun if f.path.name in cells]
-
-    def not_begun(self) -> list[str]:
-        """Names of the experiment's cells that no run has begun."""
-        begun = {folder.path.name for folder in self.run_folders()}
-        return sorted((self._cells() or set()) - begun)
+        return found if cells is None else [f for f in found if f.path.name in cells]
 
     def left_out(self) -> int:
         """Number of runs here that are no part of the experiment last run."""

@@ -68,18 +68,14 @@ class State:
         }
         write_atomically(folder.checkpoint, lambda path: torch.save(content, path))
 
-    def restore(self, folder: RunFolder, device: torch.device) -> bool:
-        """Take up the checkpoint; False where there is none."""
-        if not folder.checkpoint.exists():
-            return False
-        content = torch.load(folder.checkpoint, map_location=device, weights_only=True)
+    def restore(self, content: dict[str, Any]) -> None:
+        """Take up what :meth:`save` wrote."""
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.schedule.load_state_dict(content["schedule"])
         self.scaler.load_state_dict(content["scaler"])
         for name, value in content["counters"].items():
             setattr(self, name, value)
-        return True
 
 
 def train_cell(
@@ -110,7 +106,7 @@ def train_cell(
     batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
     sampler = batches.batch_sampler
     assert isinstance(sampler, EpochBatches)
-    state = _start(cell, build_model(cell, len(task.classes), device), len(sampler), device)
+    state = _resume_or_start(cell, folder, len(task.classes), len(sampler), device)
     measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
 
     def evaluate(split: str, model: nn.Module = state.model) -> dict[str, float]:
@@ -122,7 +118,7 @@ def train_cell(
 
     started = time.perf_counter()
     rows: list[dict[str, float]] = []
-    if state.restore(folder, device):
+    if state.epoch:
         # The history is written before the checkpoint, so it may be one epoch ahead of it.
         rows = [row for row in folder.history() if row["epoch"] <= state.epoch]
         started -= state.seconds
@@ -153,7 +149,8 @@ def train_cell(
         state.save(folder)
         tell(state.epoch / train.epochs, row["loss_total"], row.get(task.primary))
 
-    # The test split is read here, once, by the weights that the last epoch left.
+    # The test split is read here: by the weights that the last epoch left, and for comparison by
+    # those before the first. Nothing is chosen by it.
     outcome = {
         "status": "done",
         "metrics": evaluate("test"),
@@ -179,13 +176,33 @@ def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.
     return model.to(device).to(memory_format=torch.channels_last)
 
 
-def _start(cell: CellConfig, model: nn.Module, steps_per_epoch: int, device: torch.device) -> State:
-    """The state before the first epoch."""
-    train = cell.train
-    optimizer = make_optimizer(model, train)
-    schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
-    scaled = train.amp and _amp_type(device) == torch.float16
-    return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=scaled))
+def _resume_or_start(
+    cell: CellConfig,
+    folder: RunFolder,
+    num_classes: int,
+    steps_per_epoch: int,
+    device: torch.device,
+) -> State:
+    """The state of the checkpoint; without a usable one, that before the first epoch."""
+
+    def fresh() -> State:
+        train = cell.train
+        model = build_model(cell, num_classes, device)
+        optimizer = make_optimizer(model, train)
+        schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
+        scaled = train.amp and _amp_type(device) == torch.float16
+        return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=scaled))
+
+    state = fresh()
+    if folder.checkpoint.exists():
+        try:
+            state.restore(torch.load(folder.checkpoint, map_location=device, weights_only=True))
+        except Exception as error:
+            # Cut short, or of other code: training again from the start gives the same numbers.
+            print(f"{folder.checkpoint} cannot be used ({error}); starting from epoch 1")
+            folder.checkpoint.unlink()
+            return fresh()
+    return state
 
 
 def _train_epoch(

@@ -97,7 +97,10 @@ def resolve_root(root: str) -> Path:
     Raises:
         DatasetError: neither is a folder; the message says where was looked.
     """
-    tried = [Path(root).expanduser()]
+    try:
+        tried = [Path(root).expanduser()]
+    except RuntimeError as error:
+        raise DatasetError(f"root '{root}': {error}") from None
     if not tried[0].is_absolute() and os.environ.get(DATA_VARIABLE):
         tried.append(Path(os.environ[DATA_VARIABLE]) / root)
     for path in tried:

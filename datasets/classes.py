@@ -28,6 +28,8 @@ def check_classes(classes: Sequence[str], where: str) -> list[str]:
     for name, count in Counter(names).items():
         if not isinstance(name, str) or not name.strip():
             raise DatasetError(f"{where}: {name!r} is not a class name")
+        if name == "background":
+            raise DatasetError(f"{where}: 'background' is implied; give the other classes alone")
         if count > 1:
             raise DatasetError(f"{where}: class '{name}' is given {count} times")
     if len(names) >= IGNORE:

@@ -50,10 +50,11 @@ class Coco(NamedSplits):
     COCO 2017 is read with ``train: train2017, test: val2017``; ``val`` is then a part of the
     training images. A file name without ``{split}`` is one file, divided by a seeded split.
 
-    Crowds (``iscrowd: 1``) give no box, and their region is ignored in the semantic mask. So
-    is the box of an object without a mask; an image that has one has no instance masks. The
-    semantic mask shows the smallest object where several overlap. A data set without any mask
-    serves detection only.
+    Crowds (``iscrowd: 1``) give no box, so a detection on one counts as false (COCO's own
+    evaluation overlooks it: on data with crowds our AP is a little lower than the official one).
+    Their region is ignored in the semantic mask. So is the box of an object without a mask; an
+    image that has one has no instance masks. The semantic mask shows the smallest object where
+    several overlap. A data set without any mask serves detection only.
 
     Attributes:
         root: folder that the other paths start from.

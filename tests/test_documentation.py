@@ -88,7 +88,6 @@ def test_contributing_shows_a_loss_a_data_set_and_a_model_that_work(copy):
             losses,
             datasets,
             models,
-            "matrix.masks.baseline=dice",
         ],
     )
     assert "power_dice power=3" in printed

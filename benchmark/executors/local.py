@@ -6,18 +6,21 @@ A run that is killed, crashes or is ended for want of memory takes only itself a
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from benchmark.executors.base import Event, Executor, Job
 from benchmark.executors.worker import BUSY, work
 from benchmark.store import RunFolder
 
+ROOT = Path(__file__).parents[2]
 PRELOAD = ["benchmark.cli", "benchmark.executors.worker"]
 RETRY_AFTER = 1.0
 """Seconds before a cell that another ``run`` holds is looked at again."""
@@ -43,6 +46,7 @@ class LocalExecutor(Executor):
         self.workers = workers
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
+        start_server()
 
     def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:
         waiting: deque[tuple[float, Job]] = deque((0.0, job) for job in jobs)
@@ -88,7 +92,7 @@ class LocalExecutor(Executor):
         try:
             while one.channel.poll():
                 on_event(Event(one.job, "progress", one.channel.recv()))
-        except EOFError:
+        except (EOFError, OSError):
             # The process has closed its end; without a pause the wait would return at once.
             one.process.join(timeout=RETRY_AFTER)
 
@@ -108,6 +112,28 @@ class LocalExecutor(Executor):
         if folder.outcome() is None and folder.failure() is None:
             folder.fail(_cause(one.process.exitcode))
         on_event(Event(one.job, "ended"))
+
+
+def start_server() -> None:
+    """Start the fork server where none runs yet, so that it finds what it is to preload.
+
+    The server is a new interpreter that looks for modules in the current folder, which may be any
+    (with packages named like ours), and passes over silently what it does not find.
+    """
+    changed = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONSAFEPATH": "1",
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _cause(exitcode: int | None) -> str:

@@ -14,6 +14,9 @@ import threading
 import traceback
 from multiprocessing import connection, parent_process
 
+# Without it cuBLAS may add in another order each time; read when CUDA starts.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 import torch
 
 from benchmark import environment

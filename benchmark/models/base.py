@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
@@ -52,6 +52,10 @@ class ModelSpec(ABC):
         Args:
             num_classes: number of foreground classes.
         """
+
+
+Weights = Literal["none", "imagenet"]
+"""Of a torchvision backbone: fresh ones, or those that torchvision publishes (downloaded once)."""
 
 
 @dataclass(frozen=True)

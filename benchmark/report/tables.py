@@ -16,7 +16,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.statistics import MIN_PAIRS, REFERENCES, RUN_COLUMNS, groups, reference, scores
+from benchmark.statistics import (
+    MIN_PAIRS,
+    PRIMARY,
+    REFERENCES,
+    RUN_COLUMNS,
+    groups,
+    reference,
+    scores,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ WORDS = {
 
 REFERENCE_LABELS = {"untrained": "untrained model", "trivial": "trivial predictor"}
 UNKNOWN = "–"
-TEXT_COLUMNS = ("loss", "not finished", "verdict")  # align left; numbers align right
+RUNS = "Metrics on the test split in percent; seconds from the start of a run to its end."
+TEXT_COLUMNS = ("loss", "not finished", "verdict", "status")  # align left; numbers align right
 
 LATEX = str.maketrans(
     {
@@ -147,25 +156,57 @@ def summary_tables(runs: pd.DataFrame, summary: pd.DataFrame) -> list[SummaryTab
     ]
 
 
+def run_tables(runs: pd.DataFrame) -> list[SummaryTable]:
+    """One formatted table for each (task, data set, model), with one row a run."""
+    return [
+        SummaryTable(title=f"{', '.join(key)}: runs", cells=_run_cells(key[0], own), caption=RUNS)
+        for key, own in groups(runs)
+    ]
+
+
+def _run_cells(task: str, runs: pd.DataFrame) -> pd.DataFrame:
+    metrics = [m for m in (PRIMARY[task], *WORDS[task].secondary) if m in runs]
+    seconds = runs["seconds"] if "seconds" in runs else [math.nan] * len(runs)
+    return pd.DataFrame(
+        {
+            "loss": runs["loss"].tolist(),
+            "repetition": [str(n) for n in runs["repetition"]],
+            "status": runs["status"].tolist(),
+            "seconds": [UNKNOWN if pd.isna(s) else f"{s:.0f}" for s in seconds],
+            **{f"{m} (%)": [_percent(value) for value in runs[m]] for m in metrics},
+        }
+    )
+
+
 def write_tables(
     runs: pd.DataFrame, summary: pd.DataFrame, tables: list[SummaryTable], folder: Path
 ) -> list[Path]:
-    """Write ``runs.csv``, ``summary.csv`` (fractions, full precision), ``summary.md`` and
-    ``summary.tex`` into ``folder``, which is made; return their paths.
+    """Write ``runs`` (a row a run) and ``summary`` (a row a loss) as CSV (fractions, full
+    precision), Markdown and LaTeX into ``folder``, which is made; return their paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
     header = runs if len(runs.columns) else pd.DataFrame(columns=RUN_COLUMNS)
-    markdown = "\n".join(table.markdown() for table in tables) or "No runs yet.\n"
-    latex = "\n".join(table.latex() for table in tables) or "% No runs yet.\n"
+    markdown, latex = _pages(tables)
+    runs_markdown, runs_latex = _pages(run_tables(runs) if len(runs) else [])
     texts = {
         "runs.csv": header.to_csv(index=False, lineterminator="\n"),
         "summary.csv": summary.to_csv(index=False, lineterminator="\n"),
         "summary.md": f"# Summary\n\n{markdown}",
         "summary.tex": latex,
+        "runs.md": f"# Runs\n\n{runs_markdown}",
+        "runs.tex": runs_latex,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return [folder / name for name in texts]
+
+
+def _pages(tables: list[SummaryTable]) -> tuple[str, str]:
+    """All tables as one Markdown and one LaTeX text."""
+    return (
+        "\n".join(table.markdown() for table in tables) or "No runs yet.\n",
+        "\n".join(table.latex() for table in tables) or "% No runs yet.\n",
+    )
 
 
 def _cells(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -251,6 +251,26 @@ def test_inspect_lists_all_bad_files_at_once(cli, tmp_path, data_folder):
     assert masks[5].name in unwrapped
 
 
+def test_a_folder_that_cannot_be_written_is_one_message(cli, tmp_path):
+    write_experiment(tmp_path / "small.yaml")
+    (tmp_path / "file").write_text("")
+    done = cli("run", "small.yaml", "--results", "file")
+    assert done.returncode == 2
+    assert "error:" in done.stderr
+    assert "file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{"])
+def test_a_damaged_result_is_named(results, cli, content):
+    (old,) = results.glob("runs/*-bce-r0-*/metrics.json")
+    old.write_text(content)
+    done = cli("status", "results/small")
+    assert done.returncode == 2
+    assert "metrics.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

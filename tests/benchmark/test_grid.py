@@ -85,3 +85,35 @@ def test_two_data_sets_of_one_kind_need_labels():
     entries[1]["label"] = "hard"
     labels = [cell.dataset.label for cell in plan(experiment(datasets=entries))]
     assert labels == ["shapes", "hard"]
+
+
+def two_blocks(one: dict[str, Any], two: dict[str, Any]) -> Experiment:
+    base = {
+        "task": "segmentation",
+        "losses": ["bce", "dice"],
+        "datasets": ["shapes"],
+        "models": ["tiny_unet"],
+    }
+    matrix = {"one": {**base, **one}, "two": {**base, **two}}
+    return Experiment.model_validate({"name": "x", "matrix": matrix})
+
+
+@pytest.mark.parametrize(
+    ("two", "part"),
+    [
+        ({"train": {"epochs": 3}}, "different train settings"),
+        ({"datasets": [{"name": "shapes", "difficulty": 0.9}]}, "different dataset settings"),
+    ],
+)
+def test_what_stands_in_one_table_differs_by_the_loss_alone(two, part):
+    with pytest.raises(UserError, match=part):
+        plan(two_blocks({"losses": ["bce"]}, {"losses": ["dice"], "baseline": "dice", **two}))
+
+
+def test_blocks_of_a_task_share_one_baseline():
+    other = [{"name": "shapes", "label": "other"}]
+    with pytest.raises(UserError, match="differs from the baseline 'bce'"):
+        plan(two_blocks({"baseline": "bce"}, {"baseline": "dice", "datasets": other}))
+    with pytest.raises(UserError, match="lacks the baseline 'bce'"):
+        plan(two_blocks({}, {"losses": ["dice"], "datasets": other}))
+    assert len(plan(two_blocks({}, {"datasets": other}))) == 4

@@ -121,6 +121,21 @@ def test_a_killed_run_continues_to_the_same_numbers(make_cell, run, task, optimi
     assert str(history(parts_folder)) == str(history(whole_folder))
 
 
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_an_unusable_checkpoint_costs_time_but_no_number(make_cell, run, content):
+    cell = make_cell("segmentation", epochs=3)
+    whole, whole_folder = run(cell, "whole")
+    with pytest.raises(Killed):
+        run(cell, "parts", watch=kill_after(2))
+    folder = RunFolder(whole_folder.path.with_name("parts"))
+    # None: cut short in the middle, as a full disk would leave it.
+    cut = folder.checkpoint.read_bytes()[:2000] if content is None else content
+    folder.checkpoint.write_bytes(cut)
+    parts, _ = run(cell, "parts")
+    assert parts["metrics"] == whole["metrics"]
+    assert str(history(folder)) == str(history(whole_folder))
+
+
 def test_a_run_killed_between_history_and_checkpoint_continues(make_cell, run, monkeypatch):
     cell = make_cell("segmentation", epochs=3)
     whole, whole_folder = run(cell, "whole")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models import mobilenet_v3_large
+from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -21,6 +21,7 @@ from benchmark.models.base import (
     DetectionModel,
     Detections,
     DetectorSpec,
+    Weights,
     register,
 )
 from benchmark.models.geometry import centreness
@@ -36,8 +37,9 @@ torchvision's own detectors start at stride 32, too coarse for the objects of sm
 @register("fcos_mobilenet_v3")
 @dataclass(frozen=True)
 class FCOSMobileNetSpec(DetectorSpec):
-    """torchvision's FCOS with MobileNetV3-Large and a pyramid of strides 8 to 64, from scratch."""
+    """torchvision's FCOS with MobileNetV3-Large and a pyramid of strides 8 to 64."""
 
+    weights: Weights = "none"
     channels: int = 256
     convolutions: int = 4
 
@@ -112,7 +114,8 @@ class FCOSMobileNet(DetectionModel):
 
     def __init__(self, num_classes: int, spec: FCOSMobileNetSpec) -> None:
         super().__init__()
-        features = mobilenet_v3_large(weights=None).features
+        published = MobileNet_V3_Large_Weights.IMAGENET1K_V2 if spec.weights == "imagenet" else None
+        features = mobilenet_v3_large(weights=published).features
         backbone = BackboneWithFPN(
             features,
             return_layers={str(block): str(level) for level, block in enumerate(STAGES)},

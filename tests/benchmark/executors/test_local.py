@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from benchmark.executors import Event, Job
-from benchmark.executors.local import LocalExecutor, _cause
+from benchmark.executors.local import ROOT, LocalExecutor, _cause
 from benchmark.store import RunFolder
 
 
@@ -136,3 +138,28 @@ def test_an_interrupt_ends_the_workers(make_job):
 )
 def test_the_cause_of_an_end_is_said(exitcode, part):
     assert part in _cause(exitcode)
+
+
+def test_the_server_has_torch_loaded_whatever_the_current_folder(tmp_path):
+    decoy = tmp_path / "benchmark"
+    decoy.mkdir()
+    (decoy / "__init__.py").write_text("raise SystemExit('the wrong package was imported')")
+    script = """
+import sys
+sys.path[0] = ROOT
+from benchmark.executors.local import LocalExecutor
+
+if __name__ == "__main__":
+    executor = LocalExecutor(1)
+    code = "import sys; sys.exit(0 if 'torch' in sys.modules else 3)"
+    process = executor._context.Process(target=exec, args=(code,))
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+    path = tmp_path / "script.py"
+    path.write_text(script.replace("ROOT", repr(str(ROOT)), 1))
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

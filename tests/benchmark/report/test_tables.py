@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.report import write
-from benchmark.report.tables import slug, summary_tables, write_tables
+from benchmark.report.tables import run_tables, slug, summary_tables, write_tables
 from benchmark.statistics import SUMMARY_COLUMNS, summarise
 
 
@@ -37,6 +37,24 @@ def tiny_runs(label: str = "other") -> pd.DataFrame:
 def only_table(runs: pd.DataFrame):
     (table,) = summary_tables(runs, summarise(runs))
     return table
+
+
+def test_one_row_a_run_by_hand():
+    runs = tiny_runs().assign(seconds=[1.4, 2.6, 3.0, 4.0, 5.0, math.nan])
+    (table,) = run_tables(runs)
+    assert table.title == "detection, cells, fcos: runs"
+    assert table.cells.iloc[1].to_dict() == {
+        "loss": "base",
+        "repetition": "1",
+        "status": "done",
+        "seconds": "3",
+        "AP (%)": "51.0",
+        "AP50 (%)": "76.0",
+    }
+    assert table.cells["seconds"].tolist()[-1] == "–"
+    assert len(table.cells) == 6
+    assert table.markdown().count("| base") == 3
+    assert table.latex().count("other &") == 3
 
 
 def test_cells_by_hand():
@@ -159,7 +177,9 @@ def test_csv_round_trip_keeps_every_digit(tmp_path, frames):
     runs, _ = frames
     summary = summarise(runs)
     paths = write_tables(runs, summary, summary_tables(runs, summary), tmp_path / "new" / "tables")
-    assert [p.name for p in paths] == ["runs.csv", "summary.csv", "summary.md", "summary.tex"]
+    assert sorted(p.name for p in paths) == [
+        f"{table}.{kind}" for table in ("runs", "summary") for kind in ("csv", "md", "tex")
+    ]
     for path, frame in zip(paths, (runs, summary), strict=False):
         read = pd.read_csv(path)
         pd.testing.assert_frame_equal(read, frame, rtol=1e-14, check_dtype=False)
