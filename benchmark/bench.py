@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.config import CellConfig, Experiment
+from benchmark.display import shown_warnings
 from benchmark.executors import Job
 from benchmark.executors.local import PRELOAD, LocalExecutor
 from benchmark.loading import EpochBatches, training_batches
@@ -72,7 +73,8 @@ def bench(console: Console, experiment: Experiment, epochs: int | None, cache: P
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         folder = Path(temporary)
         grid = _short_grid(experiment, epochs, folder)
-        jobs = make_jobs(grid, grid.cells, cache or folder / "cache", "cpu", 1, 0)
+        with shown_warnings(console):
+            jobs = make_jobs(grid, grid.cells, cache or folder / "cache", "cpu", 1, 0)
         first = {job.cell.task: job for job in reversed(jobs)}
         timings = []
         with console.status("measuring"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +13,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from benchmark.config import Experiment
-from benchmark.display import GridDisplay
+from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors.local import LocalExecutor
 from benchmark.grid import plan
 from benchmark.inspection import draw_sheet, statistics
@@ -61,7 +59,7 @@ def run_grid(
     )
     grid.store.write_experiment(grid.experiment, [planned.cell for planned in grid.cells])
     if todo:
-        with _shown_warnings(console), Progress(console=console, transient=True) as bar:
+        with shown_warnings(console), Progress(console=console, transient=True) as bar:
             jobs = make_jobs(grid, todo, cache, device, threads, loaders, _decoding(bar))
         if fresh:  # not before the data are known to be good
             _clear(grid)
@@ -98,16 +96,6 @@ def _decoding(bar: Progress) -> Callable[[str, int, int], None]:
     return tell
 
 
-@contextmanager
-def _shown_warnings(console: Console) -> Iterator[None]:
-    """Print warnings (dropped boxes, a rebuilt cache) as lines instead of Python's format."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for text in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
-        console.print(f"[yellow]warning:[/] {escape(text)}")
-
-
 def inspect(
     console: Console,
     experiment: Experiment,
@@ -136,7 +124,7 @@ def inspect(
         problems = dataset.problems()
     for problem in problems:
         console.print(f"[yellow]problem:[/] {escape(problem)}")
-    with _shown_warnings(console), Progress(console=console, transient=True) as bar:
+    with shown_warnings(console), Progress(console=console, transient=True) as bar:
         folders = prepare_splits(dataset, cell.train.image_size, cache, _decoding(bar))
     cached = open_cached(folders[split])
     for title, frame in statistics(cached).items():

@@ -1,8 +1,11 @@
-"""The live view of a grid at work, on a terminal and in a log."""
+"""What is shown while work goes on: a grid's runs, on a terminal and in a log, and warnings."""
 
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -159,3 +162,13 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+@contextmanager
+def shown_warnings(console: Console) -> Iterator[None]:
+    """Print warnings (dropped boxes, a rebuilt cache) as lines instead of Python's format."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for text in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
+        console.print(f"[yellow]warning:[/] {escape(text)}")

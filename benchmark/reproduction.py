@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import environment
+from benchmark.display import shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError
@@ -38,9 +39,12 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
     device = pick_device(device)
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         new = RunFolder(Path(temporary) / "run")
-        splits = prepare_splits(
-            open_dataset(cell.dataset), cell.train.image_size, cache or Path(temporary) / "cache"
-        )
+        with shown_warnings(console):
+            splits = prepare_splits(
+                open_dataset(cell.dataset),
+                cell.train.image_size,
+                cache or Path(temporary) / "cache",
+            )
         trivial = trivial_metrics(cell, splits)
         job = Job(cell, new.path, splits, device, stored.get("threads", 1), trivial=trivial)
         with console.status(f"training {run_dir.name} again") as view:
