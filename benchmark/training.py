@@ -134,13 +134,8 @@ def train_cell(
         row["seconds"] = state.train_seconds
         if bad_step is not None:
             folder.write_history([*rows, row])
-            outcome = {
-                "status": "diverged",
-                "diverged_at": {"epoch": state.epoch, "step": bad_step},
-                "seconds": time.perf_counter() - started,
-            }
-            folder.finish(outcome)
-            return outcome
+            at = {"epoch": state.epoch, "step": bad_step}
+            return _finish(folder, started, {"status": "diverged", "diverged_at": at})
         if state.epoch % train.eval_every == 0 or state.epoch == train.epochs:
             row |= evaluate("val")
         rows.append(row)
@@ -158,6 +153,11 @@ def train_cell(
         "trivial": trivial or {},
         "train_seconds": state.train_seconds,
     }
+    return _finish(folder, started, outcome)
+
+
+def _finish(folder: RunFolder, started: float, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Write the outcome with the seconds the run took: from now on it counts as ended."""
     outcome["seconds"] = time.perf_counter() - started
     folder.finish(outcome)
     return outcome
