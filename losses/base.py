@@ -34,22 +34,63 @@ Scope = Literal["image", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoxLoss(ABC):
-    """Loss of predicted boxes against their targets, one value a pair.
+class Loss:
+    """What box and mask losses share: what they declare of themselves, and their state.
 
     Subclasses are frozen dataclasses whose fields are the loss's options; a subclass that limits
-    their range extends ``__post_init__`` and raises ``ValueError``.
+    their range extends ``__post_init__`` and raises ``ValueError``. What a loss declares is held
+    against it by :mod:`losses.conformance`.
     """
-
-    space: ClassVar[Space]
-    """What the four numbers are: ``"boxes"`` is x1, y1, x2, y2 in pixels, ``"deltas"`` the
-    model's own encoding of a box relative to its anchor or point."""
 
     version: ClassVar[int] = 1
     """Version of the loss's code, raised by every change that alters numbers."""
 
     def __post_init__(self) -> None:
         check_types(self)
+
+    @property
+    def zero_at_match(self) -> bool:
+        """Whether a perfect prediction costs nothing."""
+        return True
+
+    @property
+    def non_negative(self) -> bool:
+        """Whether no prediction costs less than nothing."""
+        return True
+
+    @property
+    def stops_gradient(self) -> str:
+        """What the gradient takes for a constant though it depends on the prediction.
+
+        Empty if there is nothing of that kind: then the gradient is that of the value.
+        """
+        return ""
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether a value depends on the other pairs or images of the call, or on earlier calls."""
+        return False
+
+    def progress(self, fraction: float) -> None:
+        """Say how much of the training is over, 0 to 1, before each step; for scheduled losses."""
+        return None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the loss remembers between calls; empty for most."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxLoss(Loss, ABC):
+    """Loss of predicted boxes against their targets, one value a pair."""
+
+    space: ClassVar[Space]
+    """What the four numbers are: ``"boxes"`` is x1, y1, x2, y2 in pixels, ``"deltas"`` the
+    model's own encoding of a box relative to its anchor or point."""
 
     def __call__(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each pair of boxes.
@@ -80,21 +121,15 @@ class BoxLoss(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskLoss(ABC):
+class MaskLoss(Loss, ABC):
     """Loss of predicted masks against their targets, one value an image.
 
-    Every class is a binary mask of its own; the background is implied. Subclasses are frozen
-    dataclasses as with :class:`BoxLoss`.
+    Every class is a binary mask of its own; the background is implied.
     """
 
     exclusive: ClassVar[bool] = False
-    """Whether a pixel may belong to one class at most (as in softmax cross entropy)."""
-
-    version: ClassVar[int] = 1
-    """Version of the loss's code, raised by every change that alters numbers."""
-
-    def __post_init__(self) -> None:
-        check_types(self)
+    """Whether a pixel may belong to one class at most, as in softmax cross entropy. Such a loss
+    takes the background's logit for 0, so the decision stays "logit above 0"."""
 
     def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Return the loss of each image.
