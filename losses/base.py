@@ -73,7 +73,6 @@ class Loss:
 
     def progress(self, fraction: float) -> None:
         """Say how much of the training is over, 0 to 1, before each step; for scheduled losses."""
-        return None
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the loss remembers between calls; empty for most."""
@@ -81,7 +80,6 @@ class Loss:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take up what :meth:`state_dict` gave."""
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)
