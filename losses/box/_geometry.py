@@ -1,25 +1,29 @@
-"""Overlap, hull and distance of pairs of boxes, finite for any finite coordinates.
+"""Sides, overlap, hull and distance of pairs of boxes, finite for any finite coordinates.
 
 Three decisions are shared by the whole IoU family:
 
-* *Scale.* All lengths are divided by the longer side of the smallest box that holds both. The
-  IoU family does not change with scale, so this alters neither value nor gradient, and squares
-  and products can neither overflow nor vanish.
-* *Inverted predictions* (x2 < x1 or y2 < y1) enclose nothing. Such an axis is collapsed to its
-  midpoint, which still follows the pull of the hull and of the centre distance, and
-  :attr:`Pair.shortfall` adds the inverted length to the loss, so that descent opens the box.
-  The scale is a constant for the gradient of this term.
+* *Scale.* All lengths are divided by the longest side in sight, which for ordinary boxes is that
+  of the smallest box that holds both. The IoU family does not change with scale, so this alters
+  neither value nor gradient, and squares and products can neither overflow nor vanish.
+* *Inverted predictions* (x2 < x1 or y2 < y1) enclose nothing: such a side counts as flat, and
+  :attr:`Pair.shortfall` adds its negative length to the loss, so that descent opens the box. The
+  scale is a constant for the gradient of this term.
 * *Flat predictions* (a side shorter than :data:`FLOOR` of the scale) are counted as that long,
   and the missing length, at most 1e-6 a side, is part of the shortfall too. A box of no size
   therefore has a gradient that lets it grow, which the plain formulas do not give.
 
 The targets get the same treatment without the shortfall. Because of the floor, the aspect ratio of
 a box is not exact in a pair that is over a million times longer than the box.
+
+Tensors hold a row a coordinate, ``[2, N]`` for x and y, not a column: rows are what the processor
+reads fast. For few boxes the time goes into calls, and an operation with a Python number costs
+two: hence the in-place and number-free forms here and there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,83 +34,168 @@ FLOOR = 1e-6
 MIN_SCALE = 1e-12
 """Smallest scale in pixels; keeps the gradient finite where all corners coincide."""
 
+NOTHING = 1e-18
+"""Side of an overlap that there is not; above 0, so that squares stay normal and the derivative of
+the bound at 0 is 0 in every version of torch."""
 
-@dataclass(frozen=True)
+UNIT = 0.125
+"""Lengths are taken in units of eight pixels: then neither the differences nor the reciprocals of
+any two coordinates leave the range of normal numbers."""
+
+
+class Constants(NamedTuple):
+    """Numbers as tensors, which saves an operation at each use.
+
+    Attributes:
+        unit, half_unit: :data:`UNIT` and half of it.
+        min_scale: :data:`MIN_SCALE`.
+        floors: ``[4, 1, 1]``, lower bounds of the sides of prediction, hull, overlap and target.
+        outward: ``[2, 1, 1]``, the signs in which low and high corners move as a side grows.
+    """
+
+    unit: Tensor
+    half_unit: Tensor
+    min_scale: Tensor
+    floors: Tensor
+    outward: Tensor
+
+    @classmethod
+    def like(cls, boxes: Tensor) -> Constants:
+        """Constants of the type and on the device of ``boxes``."""
+
+        def column(*numbers: float) -> Tensor:
+            return boxes.new_tensor(numbers).view(-1, 1, 1)
+
+        return cls(
+            unit=boxes.new_tensor(UNIT),
+            half_unit=boxes.new_tensor(0.5 * UNIT),
+            min_scale=boxes.new_tensor(MIN_SCALE),
+            floors=column(FLOOR, FLOOR, NOTHING, FLOOR),
+            outward=column(-1, 1),
+        )
+
+
+class Slopes(NamedTuple):
+    """Derivatives of a value with respect to the lengths of a :class:`Pair`; None for 0.
+
+    Attributes:
+        pred_area, hull_area, overlap_area: ``[N]``, the areas being products of the sides.
+        pred, hull, overlap, offset: ``[2, N]``, beside what goes through the areas.
+    """
+
+    pred_area: Tensor | None = None
+    hull_area: Tensor | None = None
+    overlap_area: Tensor | None = None
+    pred: Tensor | None = None
+    hull: Tensor | None = None
+    overlap: Tensor | None = None
+    offset: Tensor | None = None
+
+    def plus(self, other: Slopes) -> Slopes:
+        """Slopes of the sum of two values."""
+        return Slopes(*map(_plus, self, other))
+
+    def times(self, factor: Tensor | float) -> Slopes:
+        """Slopes of a value times a constant: one number, or one a pair, ``[N]``."""
+        return Slopes(*(None if slope is None else slope * factor for slope in self))
+
+
 class Pair:
     """Predicted and target boxes, brought to a common scale.
 
+    Args:
+        pred, target: ``[N, 4]``, x1, y1, x2, y2 in pixels.
+
     Attributes:
-        pred_low, pred_high, target_low, target_high: ``[..., 2]``, the corners (x1, y1) and
-            (x2, y2) in half pixels, inverted axes collapsed.
-        scale: ``[..., 1]``, in half pixels; the sizes below are in units of it.
-        pred_size, target_size: ``[..., 2]``, width and height, at least :data:`FLOOR`.
-        shortfall: ``[...]``, what inverted and flat sides of the prediction add to the loss;
+        pred, target: ``[2, N]``, width and height, at least :data:`FLOOR`.
+        overlap: ``[2, N]``, width and height of the intersection; a side is 0 where the boxes do
+            not overlap along it.
+        hull: ``[2, N]``, width and height of the smallest box that holds both.
+        pred_area, overlap_area, hull_area, target_area: ``[N]``, in squares of the scale.
+        union: ``[N]``, area of the union.
+        iou, excess: ``[N]``, IoU and 1 - IoU; the latter is exact where IoU is nearly 1.
+        shortfall: ``[N]``, what inverted and flat sides of the prediction add to the loss;
             0 for any ordinary box.
     """
 
-    pred_low: Tensor
-    pred_high: Tensor
-    target_low: Tensor
-    target_high: Tensor
-    scale: Tensor
-    pred_size: Tensor
-    target_size: Tensor
-    shortfall: Tensor
+    def __init__(self, pred: Tensor, target: Tensor, constants: Constants | None = None) -> None:
+        self._constants = constants or Constants.like(pred)
+        corners = torch.stack((pred.t(), target.t())).mul_(self._constants.unit).view(2, 2, 2, -1)
+        mine, theirs = corners.unbind(0)
+        low, high = corners.unbind(1)
+        low_min, high_min = torch.minimum(mine, theirs).unbind(0)
+        low_max, high_max = torch.maximum(mine, theirs).unbind(0)
+        self._beyond = mine - theirs
+        pred_sides, target_sides = (high - low).unbind(0)
+        raw = torch.stack((pred_sides, high_max - low_min, high_min - low_max, target_sides))
+        # The hull is the longest, but for inverted boxes.
+        longest = raw.detach().abs().amax((0, 1))
+        self._unit = torch.maximum(longest, self._constants.min_scale).reciprocal_()
+        raw = raw * self._unit
+        self._sides = raw.clamp(min=self._constants.floors)
+        self._missing = self._sides - raw
+        self.shortfall = self._missing[0].sum(0)
+        self.pred, self.hull, self.overlap, self.target = self._sides.unbind(0)
+        width, height = self._sides.unbind(1)
+        areas = (width * height).unbind(0)
+        self.pred_area, self.hull_area, self.overlap_area, self.target_area = areas
+        self.union = self.pred_area + self.target_area - self.overlap_area
+        self.per_union = self.union.reciprocal()
+        self.iou = self.overlap_area * self.per_union
+        self.excess = (self.union - self.overlap_area) * self.per_union
 
-    def overlap(self) -> tuple[Tensor, Tensor]:
-        """IoU and area of the union (in units of the squared scale), each ``[...]``."""
-        low = torch.maximum(self.pred_low, self.target_low)
-        high = torch.minimum(self.pred_high, self.target_high)
-        # relu, because the gradient of clamp at its bound depends on the version of torch.
-        intersection = area(torch.relu((high - low) / self.scale))
-        union = area(self.pred_size) + area(self.target_size) - intersection
-        return intersection / union, union
+    @cached_property
+    def offset(self) -> Tensor:
+        """Centre of the prediction minus centre of the target, ``[2, N]``."""
+        low, high = self._beyond.unbind(0)
+        return (low + high) * (self._unit * 0.5)
 
-    def hull(self) -> Tensor:
-        """Width and height ``[..., 2]`` of the smallest box that holds both."""
-        low = torch.minimum(self.pred_low, self.target_low)
-        high = torch.maximum(self.pred_high, self.target_high)
-        return ((high - low) / self.scale).clamp(min=FLOOR)
+    @property
+    def scale(self) -> Tensor:
+        """What the lengths are measured in, ``[N]``, in pixels; a constant for the gradient."""
+        return 1 / (UNIT * self._unit)
 
-    def centre_distance(self, hull: Tensor) -> Tensor:
-        """Squared distance of the centres over the squared diagonal of ``hull``, ``[...]``."""
-        low = (self.pred_low - self.target_low) / self.scale
-        high = (self.pred_high - self.target_high) / self.scale
-        offset = (low + high) / 2
-        return offset.square().sum(-1) / hull.square().sum(-1)
+    def gradient(self, slopes: Slopes) -> Tensor:
+        """Gradient ``[4, N]`` in the prediction's corners of a value and of :attr:`shortfall`.
 
+        Where a side of both boxes lies on the same line, the two one-sided derivatives are
+        averaged, as automatic differentiation of a maximum does.
 
-def pair(pred: Tensor, target: Tensor) -> Pair:
-    """Match ``[..., 4]`` boxes (x1, y1, x2, y2 in pixels) for the measures of :class:`Pair`."""
-    # Half pixels: the difference of two halves cannot overflow, whatever the coordinates.
-    pred_low, pred_high = (pred * 0.5).split(2, -1)
-    target_low, target_high = (target * 0.5).split(2, -1)
-    scale = _extent(pred_low, pred_high, target_low, target_high)
-    pred_size = (pred_high - pred_low) / scale
-    target_size = (target_high - target_low) / scale
-    return Pair(
-        *_collapse(pred_low, pred_high),
-        *_collapse(target_low, target_high),
-        scale=scale,
-        pred_size=pred_size.clamp(min=FLOOR),
-        target_size=target_size.clamp(min=FLOOR),
-        shortfall=torch.relu(FLOOR - pred_size).sum(-1),
-    )
+        Args:
+            slopes: of the value.
+        """
+        pred_across, hull_across, overlap_across, _ = self._sides.flip(1).unbind(0)
+        # Signs instead of comparisons and masks, which take several times as long.
+        flat_pred, flat_hull, no_overlap, _ = self._missing.sign().unbind(0)
+        pred = _in_sides(slopes.pred_area, pred_across, slopes.pred, flat_pred) - flat_pred
+        overlap = _in_sides(slopes.overlap_area, overlap_across, slopes.overlap, no_overlap)
+        inward, outward = -overlap, overlap
+        if slopes.hull_area is not None or slopes.hull is not None:
+            hull = _in_sides(slopes.hull_area, hull_across, slopes.hull, flat_hull)
+            inward, outward = hull - overlap, hull + overlap
+        # A low corner bounds the overlap where it lies beyond the target's, else the hull; a high
+        # corner the other way round. Everything is doubled up to the last line.
+        outward = torch.add(outward, pred, alpha=2)
+        corners = inward * self._beyond.sign()
+        corners = torch.addcmul(corners, self._constants.outward, outward)
+        if slopes.offset is not None:
+            corners += slopes.offset
+        return corners.mul_(self._unit * self._constants.half_unit).view(4, -1)
 
 
-def area(size: Tensor) -> Tensor:
-    """Width times height ``[...]`` of sizes ``[..., 2]``."""
-    return size[..., 0] * size[..., 1]
+def _in_sides(
+    area: Tensor | None, across: Tensor, direct: Tensor | None, bounded: Tensor
+) -> Tensor:
+    """Slopes ``[2, N]`` in two sides: through their product, and direct; 0 where ``bounded``."""
+    total = direct
+    if area is not None:
+        total = area * across if direct is None else torch.addcmul(direct, area, across)
+    if total is None:
+        return torch.zeros_like(across)
+    return torch.addcmul(total, total, bounded, value=-1)
 
 
-def _extent(*corners: Tensor) -> Tensor:
-    """Longer side ``[..., 1]`` of the box around all corners, a constant for the gradient."""
-    points = torch.stack([corner.detach() for corner in corners])
-    sides = points.amax(0) - points.amin(0)
-    return sides.amax(-1, keepdim=True).clamp(min=MIN_SCALE)
-
-
-def _collapse(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Put both ends of inverted axes on their midpoint; leave the others as they are."""
-    middle = (low + high) * 0.5
-    return torch.minimum(low, middle), torch.maximum(high, middle)
+def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
