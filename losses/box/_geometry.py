@@ -2,12 +2,13 @@
 
 Three decisions are shared by the whole IoU family:
 
-* *Scale.* All lengths are divided by the longest side in sight, which for ordinary boxes is that
-  of the smallest box that holds both. The IoU family does not change with scale, so this alters
-  neither value nor gradient, and squares and products can neither overflow nor vanish.
+* *Scale.* All lengths are divided by the longer side of the smallest box that holds both. The
+  IoU family does not change with scale, so this alters neither value nor gradient, and squares
+  and products can neither overflow nor vanish.
 * *Inverted predictions* (x2 < x1 or y2 < y1) enclose nothing: such a side counts as flat, and
   :attr:`Pair.shortfall` adds its negative length to the loss, so that descent opens the box. The
-  scale is a constant for the gradient of this term.
+  scale is a constant for the gradient of this term. The smallest box that holds both is taken
+  so large that it holds the inverted box's corners too.
 * *Flat predictions* (a side shorter than :data:`FLOOR` of the scale) are counted as that long,
   and the missing length, at most 1e-6 a side, is part of the shortfall too. A box of no size
   therefore has a gradient that lets it grow, which the plain formulas do not give.
@@ -22,7 +23,6 @@ two: hence the in-place and number-free forms here and there.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -120,18 +120,20 @@ class Pair:
 
     def __init__(self, pred: Tensor, target: Tensor, constants: Constants | None = None) -> None:
         self._constants = constants or Constants.like(pred)
+        self._offset: Tensor | None = None
         corners = torch.stack((pred.t(), target.t())).mul_(self._constants.unit).view(2, 2, 2, -1)
         mine, theirs = corners.unbind(0)
-        low, high = corners.unbind(1)
-        low_min, high_min = torch.minimum(mine, theirs).unbind(0)
-        low_max, high_max = torch.maximum(mine, theirs).unbind(0)
         self._beyond = mine - theirs
-        pred_sides, target_sides = (high - low).unbind(0)
-        raw = torch.stack((pred_sides, high_max - low_min, high_min - low_max, target_sides))
-        # The hull is the longest, but for inverted boxes.
-        longest = raw.detach().abs().amax((0, 1))
-        self._unit = torch.maximum(longest, self._constants.min_scale).reciprocal_()
+        low, high, target_low, target_high = corners.view(4, 2, -1).unbind(0)
+        overlap = torch.minimum(high, target_high) - torch.maximum(low, target_low)
+        pred_sides, target_sides = high - low, target_high - target_low
+        # For ordinary boxes this is the hull; for inverted ones it still holds all corners.
+        hull = pred_sides.abs() + target_sides.abs() - overlap
+        raw = torch.stack((pred_sides, hull, overlap, target_sides))
+        longest = torch.maximum(hull.detach().amax(0), self._constants.min_scale)
+        self._unit = longest.reciprocal_()
         raw = raw * self._unit
+        self._raw = raw
         self._sides = raw.clamp(min=self._constants.floors)
         self._missing = self._sides - raw
         self.shortfall = self._missing[0].sum(0)
@@ -144,11 +146,14 @@ class Pair:
         self.iou = self.overlap_area * self.per_union
         self.excess = (self.union - self.overlap_area) * self.per_union
 
-    @cached_property
+    @property
     def offset(self) -> Tensor:
         """Centre of the prediction minus centre of the target, ``[2, N]``."""
-        low, high = self._beyond.unbind(0)
-        return (low + high) * (self._unit * 0.5)
+        # Not functools.cached_property: torch.compile cannot look into its lock.
+        if self._offset is None:
+            low, high = self._beyond.unbind(0)
+            self._offset = (low + high) * (self._unit * 0.5)
+        return self._offset
 
     @property
     def scale(self) -> Tensor:
@@ -169,15 +174,16 @@ class Pair:
         flat_pred, flat_hull, no_overlap, _ = self._missing.sign().unbind(0)
         pred = _in_sides(slopes.pred_area, pred_across, slopes.pred, flat_pred) - flat_pred
         overlap = _in_sides(slopes.overlap_area, overlap_across, slopes.overlap, no_overlap)
-        inward, outward = -overlap, overlap
         if slopes.hull_area is not None or slopes.hull is not None:
             hull = _in_sides(slopes.hull_area, hull_across, slopes.hull, flat_hull)
-            inward, outward = hull - overlap, hull + overlap
-        # A low corner bounds the overlap where it lies beyond the target's, else the hull; a high
-        # corner the other way round. Everything is doubled up to the last line.
-        outward = torch.add(outward, pred, alpha=2)
-        corners = inward * self._beyond.sign()
-        corners = torch.addcmul(corners, self._constants.outward, outward)
+            pred = torch.addcmul(pred, hull, self._raw[0].sign())
+            overlap = overlap - hull
+        # A corner moves its side, and the overlap where it lies within the target: the low one
+        # where it is beyond the target's, the high one where it is not.
+        outward = torch.add(overlap, pred, alpha=2)
+        corners = torch.addcmul(
+            self._constants.outward * outward, overlap, self._beyond.sign(), value=-1
+        )
         if slopes.offset is not None:
             corners += slopes.offset
         return corners.mul_(self._unit * self._constants.half_unit).view(4, -1)
