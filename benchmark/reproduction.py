@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import environment
+from benchmark.config import CellConfig
 from benchmark.display import shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder, read_json
+from benchmark.tasks import TASKS
 
 
 def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) -> bool:
@@ -60,6 +62,7 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
             raise UserError(f"the run failed: {(new.failure() or {}).get('error')}")
     differing = _print_comparison(console, _numbers(expected), _numbers(found))
     if differing:
+        _print_loss_version(console, cell)
         _print_environments(console, run_dir, device)
     return not differing
 
@@ -94,6 +97,16 @@ def _print_comparison(
     console.print(table)
     console.print(f"[red]not reproduced[/]: {len(differing)} of {len(names)} values differ")
     return differing
+
+
+def _print_loss_version(console: Console, cell: CellConfig) -> None:
+    """Say that the code of the run's loss has changed, if it has."""
+    now = TASKS[cell.task].losses()[cell.loss.name].version
+    if now != cell.loss.version:
+        console.print(
+            f"loss {cell.loss.name}: then version {cell.loss.version} of its code, now {now}; "
+            "a change of rounding is enough to send a training another way"
+        )
 
 
 def _print_environments(console: Console, run_dir: Path, device: str) -> None:

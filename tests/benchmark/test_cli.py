@@ -197,11 +197,15 @@ def test_reproduce_says_what_differs(results, cli):
     environment = json.loads((folder / "environment.json").read_text())
     environment["packages"]["torch"] = "1.0"
     (folder / "environment.json").write_text(json.dumps(environment))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["loss"]["version"] = 0
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     done = cli("reproduce", folder)
     assert done.returncode == 1
     assert "1 of " in done.stdout
     assert "-2.50e-01" in done.stdout
     assert "torch: then 1.0, now" in done.stdout
+    assert "loss bce: then version 0 of its code, now" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["losses", "datasets", "models", "experiments"])
