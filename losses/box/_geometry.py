@@ -47,12 +47,14 @@ class Constants(NamedTuple):
     """Numbers as tensors, which saves an operation at each use.
 
     Attributes:
+        half: 0.5.
         unit, half_unit: :data:`UNIT` and half of it.
         min_scale: :data:`MIN_SCALE`.
         floors: ``[4, 1, 1]``, lower bounds of the sides of prediction, hull, overlap and target.
         outward: ``[2, 1, 1]``, the signs in which low and high corners move as a side grows.
     """
 
+    half: Tensor
     unit: Tensor
     half_unit: Tensor
     min_scale: Tensor
@@ -67,6 +69,7 @@ class Constants(NamedTuple):
             return boxes.new_tensor(numbers).view(-1, 1, 1)
 
         return cls(
+            half=boxes.new_tensor(0.5),
             unit=boxes.new_tensor(UNIT),
             half_unit=boxes.new_tensor(0.5 * UNIT),
             min_scale=boxes.new_tensor(MIN_SCALE),
@@ -152,7 +155,7 @@ class Pair:
         # Not functools.cached_property: torch.compile cannot look into its lock.
         if self._offset is None:
             low, high = self._beyond.unbind(0)
-            self._offset = (low + high) * (self._unit * 0.5)
+            self._offset = (low + high) * (self._unit * self._constants.half)
         return self._offset
 
     @property

@@ -52,15 +52,14 @@ class CIoU(OverlapLoss):
         w, h = pair.pred.unbind(0)
         target_w, target_h = pair.target.unbind(0)
         angle = torch.atan((target_w * h - w * target_h) / (target_h * h + target_w * w))
-        right = PER_ANGLE * angle
-        v = right * right
+        v = PER_ANGLE**2 * angle.square()
         alpha = (v / (pair.excess + v + TINY)).detach()
         if self.gate:
             alpha = alpha * (pair.iou > 0.5)
 
         def slopes() -> Slopes:
             # d angle / dw = -h / (w² + h²), d angle / dh = w / (w² + h²)
-            turn = (2 * PER_ANGLE) * alpha * right / (w * w + h * h)
+            turn = 2 * PER_ANGLE**2 * (alpha * angle) / pair.pred.square().sum(0)
             return Slopes(pred=torch.stack((-h * turn, w * turn)))
 
         return Term(alpha * v, slopes)

@@ -29,13 +29,11 @@ class DIoU(OverlapLoss):
 
 def centre_distance(pair: Pair) -> Term:
     """Squared distance of the centres over the squared diagonal of the enclosing box."""
-    squares = pair.hull * pair.hull
-    inverse = (squares[0] + squares[1]).reciprocal()
-    apart = pair.offset * pair.offset
-    value = (apart[0] + apart[1]) * inverse
+    inverse = pair.hull.square().sum(0).reciprocal()
+    value = pair.offset.square().sum(0) * inverse
 
     def slopes() -> Slopes:
-        twice = 2 * inverse
+        twice = inverse + inverse
         return Slopes(offset=pair.offset * twice, hull=pair.hull * (-value * twice))
 
     return Term(value, slopes)
