@@ -223,7 +223,7 @@ def get(name: str, **options: Any) -> Any:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         raise ValueError(f"unknown loss '{name}'{hint}; the losses are: {', '.join(sorted(known))}")
-    allowed = [field.name for field in fields(known[name])]
+    allowed = [field.name for field in fields(known[name]) if field.init]
     for option in options:
         if option not in allowed:
             raise TypeError(

@@ -8,7 +8,8 @@ Three decisions are shared by the whole IoU family:
 * *Inverted predictions* (x2 < x1 or y2 < y1) enclose nothing: such a side counts as flat, and
   :attr:`Pair.shortfall` adds its negative length to the loss, so that descent opens the box. The
   scale is a constant for the gradient of this term. The smallest box that holds both is taken
-  so large that it holds the inverted box's corners too.
+  large enough for the inverted box's centre, and as a constant for the gradient, so that it does
+  not pay to stay inverted.
 * *Flat predictions* (a side shorter than :data:`FLOOR` of the scale) are counted as that long,
   and the missing length, at most 1e-6 a side, is part of the shortfall too. A box of no size
   therefore has a gradient that lets it grow, which the plain formulas do not give.
@@ -130,8 +131,11 @@ class Pair:
         low, high, target_low, target_high = corners.view(4, 2, -1).unbind(0)
         overlap = torch.minimum(high, target_high) - torch.maximum(low, target_low)
         pred_sides, target_sides = high - low, target_high - target_low
-        # For ordinary boxes this is the hull; for inverted ones it still holds all corners.
-        hull = pred_sides.abs() + target_sides.abs() - overlap
+        # Max(a, b) is a + b - min(a, b). An inverted side counts as 0, which leaves room for it.
+        room = target_sides.abs() - overlap
+        hull = torch.relu(pred_sides) + room
+        if torch.is_grad_enabled():
+            hull = torch.where(pred_sides < 0, hull.detach(), pred_sides + room)
         raw = torch.stack((pred_sides, hull, overlap, target_sides))
         longest = torch.maximum(hull.detach().amax(0), self._constants.min_scale)
         self._unit = longest.reciprocal_()
@@ -146,7 +150,7 @@ class Pair:
         self.pred_area, self.hull_area, self.overlap_area, self.target_area = areas
         self.union = self.pred_area + self.target_area - self.overlap_area
         self.per_union = self.union.reciprocal()
-        self.iou = self.overlap_area * self.per_union
+        self.iou = self.overlap_area / self.union  # a division: exactly 1 for equal boxes
         self.excess = (self.union - self.overlap_area) * self.per_union
 
     @property
@@ -179,7 +183,9 @@ class Pair:
         overlap = _in_sides(slopes.overlap_area, overlap_across, slopes.overlap, no_overlap)
         if slopes.hull_area is not None or slopes.hull is not None:
             hull = _in_sides(slopes.hull_area, hull_across, slopes.hull, flat_hull)
-            pred = torch.addcmul(pred, hull, self._raw[0].sign())
+            inverted = self._raw[0].clamp(max=0).sign()  # -1 if it is, else 0
+            hull = torch.addcmul(hull, hull, inverted)
+            pred = pred + hull
             overlap = overlap - hull
         # A corner moves its side, and the overlap where it lies within the target: the low one
         # where it is beyond the target's, the high one where it is not.

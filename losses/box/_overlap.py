@@ -87,7 +87,7 @@ class OverlapLoss(BoxLoss):
 
     def factor(self, pair: Pair) -> Tensor | None:
         """What the sum of the terms is multiplied by, ``[N]`` without gradient; None for 1."""
-        return _power(pair.iou.detach(), self.focal) if self.focal else None
+        return pair.iou.detach() ** self.focal if self.focal else None
 
     def terms(self, pair: Pair) -> list[Term]:
         """All summands, the overlap first, each to the loss's power."""
@@ -152,7 +152,7 @@ class Overlap(NamedTuple):
 def inner_overlap(pair: Pair, ratio: float) -> Overlap:
     """Overlap of boxes of ``ratio`` times the sides around the same centres."""
     if ratio == 1:
-        return Overlap(pair.iou, pair.excess, lambda: _excess_slopes(pair.iou, pair.per_union))
+        return Overlap(pair.iou, pair.excess, lambda: _excess_slopes(pair))
     mine, theirs = pair.pred * (ratio / 2), pair.target * (ratio / 2)
     right, left = pair.offset + mine, pair.offset - mine
     sides = torch.relu(torch.minimum(right, theirs) - torch.maximum(left, -theirs))
@@ -161,13 +161,13 @@ def inner_overlap(pair: Pair, ratio: float) -> Overlap:
     iou = common / union
 
     def slopes() -> Slopes:
-        through = _excess_slopes(iou, union.reciprocal())
-        inner = through.overlap_area * sides.flip(0) * sides.sign()
+        share = iou / union
+        inner = -(1 / union + share) * sides.flip(0) * sides.sign()
         # 1 where the prediction's corner bounds the overlap, 1/2 where both do.
         right_mine = (theirs - right).sign() * 0.5 + 0.5
         left_mine = (left + theirs).sign() * 0.5 + 0.5
         return Slopes(
-            pred_area=through.pred_area * ratio**2,
+            pred_area=ratio**2 * share,
             pred=inner * (right_mine + left_mine) * (ratio / 2),
             offset=inner * (right_mine - left_mine),
         )
@@ -175,9 +175,9 @@ def inner_overlap(pair: Pair, ratio: float) -> Overlap:
     return Overlap(iou, (union - common) / union, slopes)
 
 
-def _excess_slopes(iou: Tensor, per_union: Tensor) -> Slopes:
-    share = iou * per_union
-    return Slopes(overlap_area=-per_union - share, pred_area=share)
+def _excess_slopes(pair: Pair) -> Slopes:
+    share = pair.iou * pair.per_union
+    return Slopes(overlap_area=-pair.per_union - share, pred_area=share)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
@@ -213,7 +213,7 @@ class _Fused(torch.autograd.Function):
         return value
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         pred, target, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody wants second derivatives
             (first,) = torch.autograd.grad(
@@ -244,7 +244,7 @@ def _in_blocks(
     for start in range(0, n, block):
         rows = slice(start, start + block)
         value[rows], part = one(pred[rows], target[rows])
-        if gradient is not None:
+        if gradient is not None and part is not None:
             gradient[:, rows] = part
     return value, gradient
 

@@ -1,4 +1,4 @@
-"""L1, Smooth L1 and L2 losses on encoded boxes.
+"""L1, Smooth L1, Huber and L2 losses on encoded boxes.
 
 The value of a box is the sum over its four numbers, not their mean.
 """
@@ -54,6 +54,30 @@ class SmoothL1(BoxLoss):
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         beta = self.beta if self.beta >= MIN_BETA else 0.0
         return F.smooth_l1_loss(pred, target, reduction="none", beta=beta).sum(-1)
+
+
+@register_box("huber")
+@dataclass(frozen=True, kw_only=True)
+class Huber(BoxLoss):
+    """Huber loss: sum of 0.5 x² where |x| < δ, else δ (|x| - 0.5 δ), over the four deltas.
+
+    Huber, 1964, "Robust Estimation of a Location Parameter", Eq. 2.3. It is δ times Smooth L1
+    with β = δ, so at δ = 1 they are the same, and another δ also changes how much the loss
+    weighs beside others. Finite in float32 while every |x| is below 8e37 / max(δ, 1).
+
+    Attributes:
+        delta: where the parabola ends, > 0.
+    """
+
+    space: ClassVar[Space] = "deltas"
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.delta > 0, "delta", "> 0", self.delta)
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(pred, target, reduction="none", delta=self.delta).sum(-1)
 
 
 @register_box("l2")

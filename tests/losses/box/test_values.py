@@ -9,6 +9,8 @@ import torch
 import torchvision
 
 import losses
+from losses.box._overlap import OverlapLoss
+from losses.box.nwd import NWD
 
 
 def boxes(*rows):
@@ -51,9 +53,91 @@ CUT = boxes([0, 2, 10, 10]), boxes([0, 0, 10, 10])
         ("ciou", {"gate": True}, TURNED, 2 / 3 + 1 / 16),
         ("ciou", {}, CUT, 0.2 + 1 / 200 + 0.0001202),
         ("ciou", {"gate": True}, CUT, 0.2 + 1 / 200 + 0.0001202),
+        # Square: 1 - IoU².
+        ("iou", {"form": "square"}, SHIFTED, 48 / 49),
+        ("iou", {"form": "square"}, TURNED, 8 / 9),
+        # α-IoU: 1 - IoU³ + (d²/c²)³, and for CIoU + (αv)³.
+        ("iou", {"power": 3}, TURNED, 26 / 27),
+        ("diou", {"power": 3}, TURNED, 26 / 27 + 1 / 16**3),
+        ("ciou", {"power": 3}, TURNED, 26 / 27 + 1 / 16**3 + 0.0337517**3),
+        # Focal-CIoU and Focal-EIoU: times the root of IoU.
+        ("ciou", {"focal": 0.5}, CUT, math.sqrt(0.8) * (0.2 + 1 / 200 + 0.0001202)),
+        ("eiou", {"focal": 0.5}, CUT, math.sqrt(0.8) * (0.2 + 1 / 200 + 0.04)),
+        # Half the sides: 2x1 around (2, 1) and 1x2 around (1, 2) share ½ x ½, of a union of 3.75.
+        ("iou", {"inner_ratio": 0.5}, TURNED, 14 / 15),
+        ("diou", {"inner_ratio": 0.5}, TURNED, 14 / 15 + 1 / 16),
+        # Twice the sides of two 2x2 boxes whose centres are 8 apart: they still only are 4 long.
+        ("iou", {"inner_ratio": 2}, APART, 1.0),
+        # Five times: 10x10 each, 2x10 shared, of a union of 180.
+        ("iou", {"inner_ratio": 5}, APART, 8 / 9),
+        ("giou", {"inner_ratio": 5}, APART, 8 / 9 + 12 / 20),
     ],
 )
 def test_hand_worked(name, options, pair, expected):
+    value = losses.get(name, **options)(*pair)
+    torch.testing.assert_close(value, torch.tensor([expected]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "pair", "expected"),
+    [
+        ("eiou", {}, SHIFTED, 6 / 7 + 1 / 9),
+        # Widths 4 and 2 in a hull of 4 x 4: (2/4)², heights the same.
+        ("eiou", {}, TURNED, 2 / 3 + 1 / 16 + 1 / 2),
+        ("eiou", {}, APART, 1 + 64 / 104),
+        ("eiou", {}, CUT, 0.2 + 1 / 200 + (2 / 10) ** 2),
+        # At 45° the angle cost is 1: two times 1 - exp(-(2 - 1) 5²/15²), halved.
+        ("siou", {}, SHIFTED, 6 / 7 + 1 - math.exp(-1 / 9)),
+        # Again 45°, 1²/4². Sides differ by a half: (1 - e^-½)⁴ = 0.0239687 twice, halved.
+        ("siou", {}, TURNED, 2 / 3 + 1 - math.exp(-1 / 16) + 0.0239687),
+        # Along an axis the angle cost is 0: half of 1 - exp(-2 · 8²/10²).
+        ("siou", {}, APART, 1 + (1 - math.exp(-1.28)) / 2),
+        # 1 px of 10, and a height of 8 instead of 10: half of (1 - e^-0.2)⁴ = 0.0010797.
+        ("siou", {}, CUT, 0.2 + (1 - math.exp(-0.02)) / 2 + 0.0010797 / 2),
+        ("siou", {"theta": 2}, TURNED, 2 / 3 + 1 - math.exp(-1 / 16) + 0.3934693**2),
+        ("shape_iou", {}, SHIFTED, 6 / 7 + 1 / 9),
+        ("shape_iou", {}, TURNED, 2 / 3 + 1 / 16 + 0.0239687),
+        # Target 2 x 4 and s = 1: weights 4/3 along x and 2/3 along y. (4/3 + 2/3) / 32 as before;
+        # (1 - e^(-2/3))⁴ = 0.0560567 and (1 - e^(-1/3))⁴ = 0.0064568, halved.
+        ("shape_iou", {"scale": 1}, TURNED, 2 / 3 + 1 / 16 + 0.0312568),
+        # Both corners are off by 5, 5.
+        ("mpdiou", {}, SHIFTED, 6 / 7 + 100 / 450),
+        ("mpdiou", {"image_width": 40, "image_height": 30}, SHIFTED, 6 / 7 + 100 / 2500),
+        # Upper left corners agree, lower right ones are off by 2, 2.
+        ("mpdiou", {}, TURNED, 2 / 3 + 8 / 32),
+        ("mpdiou", {"image_width": 3, "image_height": 4}, CUT, 0.2 + 4 / 25),
+        # Four edges off by half a side: P = 1/2.
+        ("powerful_iou", {}, SHIFTED, 6 / 7 + 1 - math.exp(-1 / 4)),
+        # Of the edges, one is off by 2/2, one by 2/4: P = 3/8.
+        ("powerful_iou", {}, TURNED, 2 / 3 + 1 - math.exp(-9 / 64)),
+        # Both vertical edges are off by four widths: P = 2.
+        ("powerful_iou", {}, APART, 2 - math.exp(-4)),
+        # x = 1.3 e^-½ = 0.7884899, u = 3x exp(-x²) = 1.2703092, times the value of version 1.
+        ("powerful_iou", {"form": "v2"}, SHIFTED, 1.2703092 * 1.0783421),
+        ("wise_iou", {"form": "v1"}, SHIFTED, 6 / 7 * math.exp(1 / 9)),
+        ("wise_iou", {"form": "v1"}, TURNED, 2 / 3 * math.exp(1 / 16)),
+        ("wise_iou", {"form": "v1"}, APART, math.exp(64 / 104)),
+        # Before the first step, the mean is 1: β = 6/7.
+        ("wise_iou", {"form": "v2"}, SHIFTED, (6 / 7) ** 1.5 * math.exp(1 / 9)),
+        ("nwd", {}, SHIFTED, 1 - math.exp(-math.sqrt(50) / 12.8)),
+        # Centres √2 apart, half sides (1, 1): W² = 2 + 2.
+        ("nwd", {}, TURNED, 1 - math.exp(-2 / 12.8)),
+        ("nwd", {"constant": 8}, APART, 1 - math.exp(-1)),
+        # An offset of half the side leaves IoU 0: 1 - β/2 for x and y each.
+        ("bounded_iou", {}, SHIFTED, 1.8),
+        # x: 0. y: (4 - 2) / (4 + 2). Width and height: 1/2. Each loss less 0.1.
+        ("bounded_iou", {}, TURNED, 0.9 + (2 / 3 - 0.1) + 0.4 + 0.4),
+        # y: (10 - 2) / (10 + 2). Height 0.8, where line and parabola meet: 0.5 · 0.2² / 0.2.
+        ("bounded_iou", {}, CUT, 1 / 3 - 0.1 + 0.1),
+        ("extended_iou", {}, SHIFTED, 6 / 7 - 0.05),
+        # From x = 8 back to 2, y from 0 to 2: the intersection is -12, the union 8 + 12.
+        ("extended_iou", {}, APART, 1 + 12 / 20 - 0.05),
+        ("extended_iou", {"smooth_point": 0}, APART, 1.6),
+        # Below the smooth point a parabola: 0.5 · 0.2² / 0.4.
+        ("extended_iou", {"smooth_point": 0.4}, CUT, 0.05),
+    ],
+)
+def test_hand_worked_of_the_wider_family(name, options, pair, expected):
     value = losses.get(name, **options)(*pair)
     torch.testing.assert_close(value, torch.tensor([expected]), rtol=0, atol=1e-6)
 
@@ -174,7 +258,76 @@ def test_relations_between_the_losses():
     )
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, cls in losses.BOX.items() if issubclass(cls, OverlapLoss)]
+)
+def test_options_that_change_nothing(name):
+    pred, target = random_pairs()
+    same = losses.get(name, inner_ratio=1, power=1, focal=0)
+    assert same(pred, target).equal(losses.get(name)(pred, target))
+
+
+def test_square_form_is_power_two():
+    pred, target = random_pairs()
+    square = losses.get("iou", form="square")(pred, target)
+    torch.testing.assert_close(square, losses.get("iou", power=2)(pred, target))
+
+
+def test_relations_within_the_wider_family():
+    pred, target = random_pairs()
+
+    def value(name, **options):
+        return losses.get(name, **options)(pred, target)
+
+    low, high = torch.minimum(pred, target), torch.maximum(pred, target)
+    hull = high[:, 2:] - low[:, :2]
+    sides = [box[:, 2:] - box[:, :2] for box in (pred, target)]
+    lengths = (((sides[0] - sides[1]) / hull) ** 2).sum(-1)
+    torch.testing.assert_close(value("eiou"), value("diou") + lengths)
+    assert (value("shape_iou") >= value("diou") - 1e-6).all()
+    assert (value("powerful_iou") >= value("iou")).all()
+    assert (value("wise_iou", form="v1") >= value("iou")).all()
+    assert (value("mpdiou") >= value("diou") - 1e-6).all()
+    # Twice the squared distance of centres, and half that of the sides, over the same diagonal.
+    half = ((sides[0] - sides[1]) ** 2).sum(-1) / 2 / (hull**2).sum(-1)
+    twice = 2 * (value("diou") - value("iou"))
+    torch.testing.assert_close(value("mpdiou"), value("iou") + twice + half)
+    # An image as long as the boxes' hull.
+    flat = boxes([0, 0, 30, 10]), boxes([0, 0, 40, 30])
+    image = losses.get("mpdiou", image_width=40, image_height=30)
+    torch.testing.assert_close(image(*flat), losses.get("mpdiou")(*flat))
+
+
+def test_extended_iou_is_iou_where_boxes_overlap():
+    pred, target = random_pairs()
+    iou = losses.get("iou")(pred, target)
+    extended = losses.get("extended_iou", smooth_point=0)(pred, target)
+    apart = iou > 0.9999
+    torch.testing.assert_close(extended[~apart], iou[~apart])
+    assert (extended[apart] > 1.01).any()
+    assert (extended[apart] >= 0.9999).all()
+
+
+def test_only_some_losses_tell_where_an_enclosed_box_lies():
+    target = boxes([0, 0, 40, 40]).expand(2, 4)
+    pred = boxes([15, 15, 25, 25], [0, 0, 10, 10])  # in the middle, in a corner
+
+    def middle_and_corner(name):
+        return losses.get(name)(pred, target).tolist()
+
+    for name in ("iou", "giou", "powerful_iou"):
+        middle, corner = middle_and_corner(name)
+        assert middle == pytest.approx(corner)
+    # 1 - 1/16, and in the corner 15² · 2 over the diagonal 2 · 40².
+    assert middle_and_corner("diou") == pytest.approx([15 / 16, 15 / 16 + 225 / 1600])
+    for name in ("ciou", "eiou", "siou", "shape_iou", "mpdiou", "nwd"):
+        middle, corner = middle_and_corner(name)
+        assert corner > middle + 0.01
+
+
 def test_no_change_with_scale_shift_or_transposition(iou_loss):
+    if isinstance(iou_loss, NWD):
+        pytest.skip("measures in pixels")
     pred, target = random_pairs(dtype=torch.float64)
     value = iou_loss(pred, target)
     transposed = [1, 0, 3, 2]
