@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from benchmark.entries import Named, NamedLoss
 from benchmark.optimization import OPTIMIZERS, SCHEDULES
 from benchmark.options import UserError, explain, resolve_options, suggest
 from datasets.augment import Augment
@@ -29,10 +30,6 @@ RESERVED = frozenset({"reference", "inspect"})
 
 Positive = Annotated[int, Field(gt=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _name_to_entry(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
 
 
 def _image_size(value: Any) -> Any:
@@ -101,38 +98,6 @@ class Train(Strict):
         return self
 
 
-class Entry(BaseModel):
-    """A name, or a mapping of a name with options: ``{name: focal, gamma: 2}``."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-    label: Annotated[str, Field(min_length=1)] | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-    @property
-    def shown(self) -> str:
-        """The label; without one, the name and what is said besides it: ``focal gamma=5``."""
-        return self.label or " ".join(
-            [self.name, *(f"{key}={value}" for key, value in self.options.items())]
-        )
-
-
-class LossEntry(Entry):
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-
-    @property
-    def shown(self) -> str:
-        weight = "" if self.label or self.weight == 1.0 else f" weight={self.weight:g}"
-        return super().shown + weight
-
-
-Named = Annotated[Entry, BeforeValidator(_name_to_entry)]
-NamedLoss = Annotated[LossEntry, BeforeValidator(_name_to_entry)]
-
-
 class Block(Strict):
     """One product of the matrix: every loss on every data set with every model."""
 
@@ -198,6 +163,7 @@ class CellPart(Strict):
 class CellLoss(CellPart):
     weight: float = 1.0
     version: int = 1
+    term_versions: list[int] = []
 
 
 class CellConfig(Strict):
@@ -225,6 +191,8 @@ class CellConfig(Strict):
             if key not in PATH_OPTIONS
         }
         del content["loss"]["label"]
+        if not self.loss.term_versions:  # no sum; runs from before there were sums stay the same
+            del content["loss"]["term_versions"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

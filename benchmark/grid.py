@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.config import (
-    Block,
-    CellConfig,
-    CellLoss,
-    CellPart,
-    Entry,
-    Experiment,
-    LossEntry,
-)
+from benchmark.config import Block, CellConfig, CellLoss, CellPart, Experiment
+from benchmark.entries import Entry, LossEntry, Term
 from benchmark.models import MODELS
 from benchmark.options import UserError, build, look_up, resolve_options
 from benchmark.tasks import TASKS
 from datasets import DATASETS
+from losses.schedule import Schedule
+from losses.sums import SumOfLosses
 
 
 def plan(experiment: Experiment) -> list[CellConfig]:
@@ -127,13 +122,43 @@ def _model(block: Block, entry: Entry, path: str) -> CellPart:
 
 def _loss(block: Block, entry: LossEntry, path: str) -> CellLoss:
     register = TASKS[block.task].losses()
-    cls = look_up(register, entry.name, f"{block.task} loss", path)
-    options = resolve_options(cls, entry.options, path)
+    kind = f"{block.task} loss"
+    name, given, versions = entry.name, entry.options, []
+    if entry.sum is None:
+        cls = look_up(register, name, kind, path)
+        if issubclass(cls, SumOfLosses):
+            raise UserError(f"{path}: write a sum as {{sum: [...]}}, a list of losses")
+    else:
+        name, cls = _sum_in(register)
+        terms = [_term(register, t, kind, f"{path}.sum.{i}") for i, t in enumerate(entry.sum)]
+        given = {**given, "terms": terms}
+        versions = [register[term["name"]].version for term in terms]
+    options = resolve_options(cls, given, path)
     build(cls, options, path)
     return CellLoss(
-        name=entry.name,
+        name=name,
         label=entry.shown,
         options=options,
         weight=entry.weight,
         version=cls.version,
+        term_versions=versions,
     )
+
+
+def _sum_in(register: dict[str, Any]) -> tuple[str, type[SumOfLosses]]:
+    """Name and class of the sum among a task's losses."""
+    return next((n, cls) for n, cls in register.items() if issubclass(cls, SumOfLosses))
+
+
+def _term(register: dict[str, Any], term: Term, kind: str, path: str) -> dict[str, Any]:
+    """One term of a sum, its loss's options resolved."""
+    cls = look_up(register, term.name, kind, path)
+    if issubclass(cls, SumOfLosses):
+        raise UserError(f"{path}: a sum cannot be part of a sum; list its terms here")
+    options = resolve_options(cls, term.options, path)
+    build(cls, options, path)
+    try:
+        weight = Schedule.of(term.weight).resolved()
+    except ValueError as error:
+        raise UserError(f"{path}.weight: {error}") from None
+    return {"name": term.name, "weight": weight, **options}

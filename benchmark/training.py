@@ -46,6 +46,7 @@ class Progress:
 class State:
     """All that changes while a run trains, besides the history file."""
 
+    task: Task
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
@@ -56,6 +57,7 @@ class State:
 
     def save(self, folder: RunFolder) -> None:
         content = {
+            "loss": self.task.loss.state_dict(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -70,6 +72,7 @@ class State:
 
     def restore(self, content: dict[str, Any]) -> None:
         """Take up what :meth:`save` wrote."""
+        self.task.loss.load_state_dict(content["loss"])
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.schedule.load_state_dict(content["schedule"])
@@ -102,11 +105,11 @@ def train_cell(
     """
     train = cell.train
     _make_deterministic()
-    task = make_task(cell, splits["train"].classes)
     batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
     sampler = batches.batch_sampler
     assert isinstance(sampler, EpochBatches)
-    state = _resume_or_start(cell, folder, len(task.classes), len(sampler), device)
+    state = _resume_or_start(cell, folder, splits["train"].classes, len(sampler), device)
+    task = state.task
     measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
 
     def evaluate(split: str, model: nn.Module = state.model) -> dict[str, float]:
@@ -130,7 +133,7 @@ def train_cell(
         state.epoch += 1
         sampler.epoch = state.epoch
         torch.manual_seed(stream_seed(cell, "step", state.epoch))
-        row, bad_step = _train_epoch(state, task, batches, train, device, tell)
+        row, bad_step = _train_epoch(state, batches, train, device, tell)
         row["seconds"] = state.train_seconds
         if bad_step is not None:
             folder.write_history([*rows, row])
@@ -179,7 +182,7 @@ def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.
 def _resume_or_start(
     cell: CellConfig,
     folder: RunFolder,
-    num_classes: int,
+    classes: list[str],
     steps_per_epoch: int,
     device: torch.device,
 ) -> State:
@@ -187,11 +190,13 @@ def _resume_or_start(
 
     def fresh() -> State:
         train = cell.train
-        model = build_model(cell, num_classes, device)
+        task = make_task(cell, classes)
+        model = build_model(cell, len(classes), device)
         optimizer = make_optimizer(model, train)
         schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
         scaled = train.amp and _amp_type(device) == torch.float16
-        return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=scaled))
+        scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        return State(task, model, optimizer, schedule, scaler)
 
     state = fresh()
     if folder.checkpoint.exists():
@@ -207,7 +212,6 @@ def _resume_or_start(
 
 def _train_epoch(
     state: State,
-    task: Task,
     batches: Any,
     train: Any,
     device: torch.device,
@@ -233,8 +237,9 @@ def _train_epoch(
     images = 0
     for step, batch in enumerate(batches, start=1):
         batch = batch.to(device)
+        state.task.loss.progress((state.epoch - 1 + (step - 1) / steps) / train.epochs)
         with autocast() if train.amp else nullcontext():
-            parts = task.parts(state.model, batch)
+            parts = state.task.parts(state.model, batch)
             loss = torch.stack(list(parts.values())).sum()
         state.optimizer.zero_grad(set_to_none=True)
         state.scaler.scale(loss).backward()

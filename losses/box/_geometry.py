@@ -111,10 +111,6 @@ class Pair:
         pred, target: ``[N, 4]``, x1, y1, x2, y2 in pixels.
 
     Attributes:
-        pred, target: ``[2, N]``, width and height, at least :data:`FLOOR`.
-        overlap: ``[2, N]``, width and height of the intersection; a side is 0 where the boxes do
-            not overlap along it.
-        hull: ``[2, N]``, width and height of the smallest box that holds both.
         pred_area, overlap_area, hull_area, target_area: ``[N]``, in squares of the scale.
         union: ``[N]``, area of the union.
         iou, excess: ``[N]``, IoU and 1 - IoU; the latter is exact where IoU is nearly 1.
@@ -144,7 +140,6 @@ class Pair:
         self._sides = raw.clamp(min=self._constants.floors)
         self._missing = self._sides - raw
         self.shortfall = self._missing[0].sum(0)
-        self.pred, self.hull, self.overlap, self.target = self._sides.unbind(0)
         width, height = self._sides.unbind(1)
         areas = (width * height).unbind(0)
         self.pred_area, self.hull_area, self.overlap_area, self.target_area = areas
@@ -152,6 +147,28 @@ class Pair:
         self.per_union = self.union.reciprocal()
         self.iou = self.overlap_area / self.union  # a division: exactly 1 for equal boxes
         self.excess = (self.union - self.overlap_area) * self.per_union
+
+    # Taken when asked for: making a view costs as much as an addition.
+
+    @property
+    def pred(self) -> Tensor:
+        """Width and height of the prediction, ``[2, N]``, at least :data:`FLOOR`."""
+        return self._sides[0]
+
+    @property
+    def hull(self) -> Tensor:
+        """Width and height of the smallest box that holds both, ``[2, N]``."""
+        return self._sides[1]
+
+    @property
+    def overlap(self) -> Tensor:
+        """Width and height of the intersection, ``[2, N]``; next to 0 where there is none."""
+        return self._sides[2]
+
+    @property
+    def target(self) -> Tensor:
+        """Width and height of the target, ``[2, N]``, at least :data:`FLOOR`."""
+        return self._sides[3]
 
     @property
     def offset(self) -> Tensor:
@@ -176,23 +193,22 @@ class Pair:
         Args:
             slopes: of the value.
         """
-        pred_across, hull_across, overlap_across, _ = self._sides.flip(1).unbind(0)
+        across = self._sides.flip(1)
         # Signs instead of comparisons and masks, which take several times as long.
-        flat_pred, flat_hull, no_overlap, _ = self._missing.sign().unbind(0)
-        pred = _in_sides(slopes.pred_area, pred_across, slopes.pred, flat_pred) - flat_pred
-        overlap = _in_sides(slopes.overlap_area, overlap_across, slopes.overlap, no_overlap)
+        bounded = self._missing.sign()
+        flat = bounded[0]
+        pred = _in_sides(slopes.pred_area, across[0], slopes.pred, flat) - flat
+        overlap = _in_sides(slopes.overlap_area, across[2], slopes.overlap, bounded[2])
         if slopes.hull_area is not None or slopes.hull is not None:
-            hull = _in_sides(slopes.hull_area, hull_across, slopes.hull, flat_hull)
+            hull = _in_sides(slopes.hull_area, across[1], slopes.hull, bounded[1])
             inverted = self._raw[0].clamp(max=0).sign()  # -1 if it is, else 0
-            hull = torch.addcmul(hull, hull, inverted)
+            hull = hull + hull * inverted
             pred = pred + hull
             overlap = overlap - hull
         # A corner moves its side, and the overlap where it lies within the target: the low one
         # where it is beyond the target's, the high one where it is not.
         outward = torch.add(overlap, pred, alpha=2)
-        corners = torch.addcmul(
-            self._constants.outward * outward, overlap, self._beyond.sign(), value=-1
-        )
+        corners = self._constants.outward * outward - overlap * self._beyond.sign()
         if slopes.offset is not None:
             corners += slopes.offset
         return corners.mul_(self._unit * self._constants.half_unit).view(4, -1)
@@ -204,10 +220,10 @@ def _in_sides(
     """Slopes ``[2, N]`` in two sides: through their product, and direct; 0 where ``bounded``."""
     total = direct
     if area is not None:
-        total = area * across if direct is None else torch.addcmul(direct, area, across)
+        total = area * across if direct is None else direct + area * across
     if total is None:
         return torch.zeros_like(across)
-    return torch.addcmul(total, total, bounded, value=-1)
+    return total - total * bounded
 
 
 def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -10,9 +10,9 @@ target that wants a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -103,8 +103,7 @@ class OverlapLoss(BoxLoss):
             return self.plain(pred, target)
         if pred.requires_grad and torch.is_grad_enabled():
             return _Fused.apply(pred, target, self)
-        value, _ = _in_blocks(self, pred, target, want_gradient=False)
-        return value
+        return _values(self, pred, target)
 
     def plain(self, pred: Tensor, target: Tensor, constants: Constants | None = None) -> Tensor:
         """The loss ``[N]`` of ``[N, 4]`` boxes as an ordinary function of torch."""
@@ -113,15 +112,14 @@ class OverlapLoss(BoxLoss):
 
     def value_and_gradient(
         self, pred: Tensor, target: Tensor, constants: Constants | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The loss ``[N]`` and its gradient ``[4, N]``, in closed form where there is one."""
+    ) -> tuple[Tensor, Tensor] | None:
+        """The loss ``[N]`` and its gradient ``[4, N]`` in closed form; None without slopes."""
         pair = Pair(pred, target, constants)
         terms = self.terms(pair)
-        slopes = Slopes()
-        for term in terms:
-            if term.slopes is None:
-                return _by_autograd(self, pred, target)
-            slopes = slopes.plus(term.slopes())
+        if any(term.slopes is None for term in terms):
+            return None
+        first, *others = (term.slopes() for term in terms if term.slopes is not None)
+        slopes = reduce(Slopes.plus, others, first)
         factor = self.factor(pair)
         if factor is not None:
             slopes = slopes.times(factor)
@@ -207,7 +205,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, pred: Tensor, target: Tensor, loss: OverlapLoss) -> Tensor:
-        value, gradient = _in_blocks(loss, pred, target, want_gradient=True)
+        value, gradient = _values_and_gradients(loss, pred, target)
         ctx.save_for_backward(pred, target, gradient)
         ctx.loss = loss
         return value
@@ -223,30 +221,39 @@ class _Fused(torch.autograd.Function):
         return gradient.t() * upstream.unsqueeze(1), None, None
 
 
-def _in_blocks(
-    loss: OverlapLoss, pred: Tensor, target: Tensor, want_gradient: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Value ``[N]`` and gradient ``[4, N]``, block by block on the CPU."""
-
+def _values(loss: OverlapLoss, pred: Tensor, target: Tensor) -> Tensor:
+    """The loss ``[N]``, block by block."""
+    value = pred.new_empty(len(pred))
     constants = _constants(pred.dtype, pred.device)
+    for rows in _blocks(pred):
+        value[rows] = loss.plain(pred[rows], target[rows], constants)
+    return value
 
-    def one(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        if want_gradient:
-            return loss.value_and_gradient(pred, target, constants)
-        return loss.plain(pred, target, constants), None
 
-    n = len(pred)
-    block = BLOCK * torch.get_num_threads() if pred.device.type == "cpu" else n
-    if n <= block:
-        return one(pred, target)
-    value = pred.new_empty(n)
-    gradient = pred.new_empty(4, n) if want_gradient else None
-    for start in range(0, n, block):
-        rows = slice(start, start + block)
-        value[rows], part = one(pred[rows], target[rows])
-        if gradient is not None and part is not None:
-            gradient[:, rows] = part
+def _values_and_gradients(loss: OverlapLoss, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss ``[N]`` and its gradient ``[4, N]``, block by block."""
+    value, gradient = pred.new_empty(len(pred)), pred.new_empty(4, len(pred))
+    constants = _constants(pred.dtype, pred.device)
+    for rows in _blocks(pred):
+        mine, theirs = pred[rows], target[rows]
+        # Inference mode takes a fifth off the cost of an operation on a few boxes.
+        with torch.inference_mode():
+            found = loss.value_and_gradient(mine, theirs, constants)
+            if found is not None:
+                value[rows], gradient[:, rows] = found
+        if found is None:
+            value[rows], gradient[:, rows] = _by_autograd(loss, mine, theirs)
     return value, gradient
+
+
+def _blocks(boxes: Tensor) -> Iterator[slice]:
+    """Slices that cut ``[N, 4]`` into blocks; on a GPU one is all."""
+    n = len(boxes)
+    size = BLOCK * torch.get_num_threads() if boxes.device.type == "cpu" else n
+    if n <= size:
+        yield slice(None)
+    else:
+        yield from (slice(start, start + size) for start in range(0, n, size))
 
 
 @lru_cache

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from benchmark.config import (
     CellConfig,
     Experiment,
-    LossEntry,
     Train,
     apply_override,
     load_experiment,
     shipped_experiments,
 )
+from benchmark.entries import LossEntry
 from benchmark.options import UserError
 
 TEXT = """
@@ -172,6 +172,46 @@ def test_labels_say_what_the_entry_says():
     assert LossEntry(name="giou", weight=2, label="mine").shown == "mine"
 
 
+def shown(entry: dict[str, Any]) -> str:
+    return Experiment.model_validate(
+        {
+            "name": "x",
+            "matrix": {
+                "masks": {
+                    "task": "segmentation",
+                    "losses": [entry],
+                    "datasets": ["shapes"],
+                    "models": ["tiny_unet"],
+                }
+            },
+        }
+    ).loss_labels()[0]
+
+
+def test_the_label_of_a_sum_says_its_terms_and_weights():
+    assert shown({"sum": [{"name": "bce", "weight": 0.5}, "dice"]}) == "0.5*bce + dice"
+    ramp = {"from": 0.01, "to": 1}
+    terms = [{"name": "focal", "gamma": 5}, {"name": "boundary", "weight": ramp}]
+    assert shown({"sum": terms, "weight": 2}) == "focal gamma=5 + 0.01..1*boundary weight=2"
+    assert shown({"sum": terms, "label": "mine"}) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("entry", "part"),
+    [
+        ("{sum: []}", "losses.0.sum: List should have at least 1 item"),
+        ("{sum: bce}", "losses.0.sum: should be a valid list, got 'bce'"),
+        ("{sum: [3]}", "losses.0.sum.0"),
+        ("{sum: [{weight: 1}]}", "losses.0.sum.0.name: missing"),
+        ("{sum: [bce, {sum: [dice]}]}", "losses.0.sum.1: a sum cannot be part of a sum"),
+        ("{name: dice, sum: [bce]}", "losses.0: must have a name or a sum, not both"),
+        ("{sum: [bce], weight: 0}", "losses.0.weight: should be greater than 0"),
+    ],
+)
+def test_a_wrong_sum_is_told_by_its_path(file, entry, part):
+    assert f"matrix.boxes.{part}" in message(file, f"matrix.boxes.losses=[{entry}]")
+
+
 def test_the_baseline_is_the_first_loss_unless_said(file):
     assert load(file).baselines() == {"detection": "giou"}
     chosen = load(file, "matrix.boxes.baseline=ciou weight=2")
@@ -200,6 +240,10 @@ def test_the_identity_leaves_out_paths_and_the_losss_label():
     assert one.identity() == moved.identity() == renamed.identity()
 
 
+def test_runs_from_before_there_were_sums_keep_their_identity():
+    assert cell().slug == "cells-tiny_fcos-giou-r0-2655edea"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -209,6 +253,7 @@ def test_the_identity_leaves_out_paths_and_the_losss_label():
         {"loss": {"name": "giou", "label": "giou", "version": 2}},
         {"loss": {"name": "giou", "label": "giou", "weight": 2.0}},
         {"loss": {"name": "giou", "label": "giou", "options": {"power": 2}}},
+        {"loss": {"name": "giou", "label": "giou", "term_versions": [1]}},
         {"dataset": {"name": "voc", "label": "other", "options": {"root": "a", "one_based": True}}},
         {"dataset": {"name": "voc", "label": "cells", "options": {"root": "a"}}},
         {"model": {"name": "other", "label": "tiny_fcos"}},

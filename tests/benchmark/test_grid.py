@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+import losses
 from benchmark.config import Experiment
 from benchmark.grid import plan
 from benchmark.options import UserError
@@ -49,7 +51,79 @@ def test_one_loss_at_three_settings_is_three_rows():
         "focal gamma=5",
     ]
     # Defaults stand in the resolved configuration too, so that a stored row is complete.
-    assert cells[1].loss.options == {"alpha": 0.25, "gamma": 2.0}
+    assert cells[1].loss.options == asdict(losses.get("focal", gamma=2))
+
+
+def sums(*entries: Any) -> Experiment:
+    return experiment(task="segmentation", losses=list(entries), models=["tiny_unet"])
+
+
+def test_a_sum_is_stored_with_all_its_terms_options():
+    ramp = {"from": 1, "to": 0.01}
+    terms = [{"name": "focal", "weight": 2}, {"name": "dice", "weight": ramp, "squared": True}]
+    (cell,) = plan(sums({"sum": terms}))
+    assert cell.loss.name == "sum"
+    assert cell.loss.label == "2*focal + 1..0.01*dice squared=True"
+    focal, dice = cell.loss.options["terms"]
+    assert focal == {"name": "focal", "weight": 2.0, **asdict(losses.get("focal"))}
+    stored = {"from": 1.0, "to": 0.01, "kind": "linear", "start": 0.0, "end": 1.0}
+    assert dice["weight"] == stored
+    assert (dice["squared"], dice["smooth"]) == (True, 1.0)
+    # What is stored is what the loss is built from.
+    built = losses.get(cell.loss.name, **cell.loss.options)
+    assert [schedule.first for schedule in built.schedules] == [2, 1]
+
+
+def test_what_is_left_to_defaults_is_the_same_sum_as_what_is_said():
+    said = {"name": "dice", "weight": 1, "smooth": 1}
+    one, two = plan(sums({"sum": ["dice"]}, {"sum": [said], "label": "said"}))
+    assert one.identity() == two.identity()
+
+
+def test_another_version_of_a_term_is_another_cell(monkeypatch):
+    monkeypatch.setattr(losses.MASK["dice"], "version", 1)
+    (before,) = plan(sums({"sum": ["bce", "dice"]}))
+    monkeypatch.setattr(losses.MASK["dice"], "version", 2)
+    (after,) = plan(sums({"sum": ["bce", "dice"]}))
+    assert before.loss.term_versions == [losses.MASK["bce"].version, 1]
+    assert after.loss.term_versions == [losses.MASK["bce"].version, 2]
+    assert after.identity() != before.identity()
+
+
+def test_a_detection_block_sums_box_losses():
+    (cell,) = plan(experiment(losses=[{"sum": ["iou", {"name": "giou", "weight": 3}]}]))
+    assert cell.loss.label == "iou + 3*giou"
+    assert losses.get(cell.loss.name, **cell.loss.options).space == "boxes"
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ({"sum": ["bce", "dise"]}, ["losses.0.sum.1", "'dise'", "(did you mean 'dice'?)"]),
+        ({"sum": ["iou"]}, ["losses.0.sum.0: unknown segmentation loss 'iou'", "bce"]),
+        ({"sum": [{"name": "focal", "gama": 1}]}, ["losses.0.sum.0.gama: unknown key", "'gamma'"]),
+        ({"sum": [{"name": "focal", "gamma": "x"}]}, ["losses.0.sum.0.gamma", "number", "'x'"]),
+        ({"sum": [{"name": "focal", "gamma": -1}]}, ["losses.0.sum.0: gamma must be >= 0"]),
+        ({"sum": [{"name": "bce", "weight": 0}]}, ["losses.0.sum.0.weight", "number > 0", "got 0"]),
+        (
+            {"sum": [{"name": "bce", "weight": {"form": 1, "to": 2}}]},
+            ["losses.0.sum.0.weight", "'form' (did you mean 'from'?)"],
+        ),
+        ({"sum": ["sum"]}, ["losses.0.sum.0: a sum cannot be part of a sum"]),
+        ({"sum": ["bce"], "gamma": 2}, ["losses.0.gamma: unknown key"]),
+        ("sum", ["losses.0: write a sum as {sum: [...]}"]),
+    ],
+)
+def test_a_sum_that_does_not_fit_is_one_error_with_its_path(entry, parts):
+    with pytest.raises(UserError) as caught:
+        plan(sums(entry))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_box_losses_of_two_spaces_do_not_add_up():
+    with pytest.raises(UserError, match=r"losses\.0: .*'l1' works on deltas"):
+        plan(experiment(losses=[{"sum": ["giou", "l1"]}]))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +134,7 @@ def test_one_loss_at_three_settings_is_three_rows():
         ({"losses": [{"name": "smooth_l1", "bta": 1}]}, ["losses.0.bta: unknown key", "'beta'"]),
         ({"losses": [{"name": "smooth_l1", "beta": -1}]}, ["losses.0", "beta", "-1"]),
         ({"losses": [{"name": "smooth_l1", "beta": "x"}]}, ["losses.0.beta", "number", "'x'"]),
-        ({"losses": [{"name": "iou", "form": "cubic"}]}, ["losses.0.form", "'linear' or 'log'"]),
+        ({"losses": [{"name": "iou", "form": "cubic"}]}, ["losses.0.form", "'linear', 'log'"]),
         ({"models": ["tiny_fcs"]}, ["matrix.one.models.0", "(did you mean 'tiny_fcos'?)"]),
         ({"models": ["tiny_unet"]}, ["'tiny_unet' is a segmentation model", "tiny_fcos"]),
         ({"models": [{"name": "tiny_fcos", "width": 7}]}, ["models.0", "width", "7"]),

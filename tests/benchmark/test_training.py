@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
@@ -119,6 +119,105 @@ def test_a_killed_run_continues_to_the_same_numbers(make_cell, run, task, optimi
     for key in ("status", "metrics", "untrained"):
         assert json.dumps(parts[key]) == json.dumps(whole[key])
     assert str(history(parts_folder)) == str(history(whole_folder))
+
+
+def remembering() -> type[losses.MaskLoss]:
+    """BCE divided by its own running mean, which is state; notes the progress it is told."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Remembering(losses.MaskLoss):
+        told: ClassVar[list[float]] = []
+        mean: Tensor = field(default_factory=lambda: torch.ones(()), init=False, compare=False)
+
+        def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+            value = losses.get("bce").compute(logits, target, valid)
+            if torch.is_grad_enabled():
+                self.mean.lerp_(value.detach().mean(), 0.2)
+            return value / self.mean
+
+        def progress(self, fraction: float) -> None:
+            self.told.append(fraction)
+
+        def state_dict(self) -> dict[str, Tensor]:
+            return {"mean": self.mean.clone()}
+
+        def load_state_dict(self, state: dict[str, Tensor]) -> None:
+            self.mean.copy_(state["mean"])
+
+    return Remembering
+
+
+RAMP = {"from": 0.01, "to": 1.0}
+WITH_STATE: dict[str, list[dict[str, Any]]] = {
+    "remembering": [{"name": "remembering"}],
+    "scheduled": [
+        {"name": "dice", "weight": {"from": 1.0, "to": 0.01}},
+        {"name": "boundary", "weight": RAMP},
+    ],
+    "both": [{"name": "remembering", "weight": {**RAMP, "start": 0.4}}, {"name": "dice"}],
+}
+
+
+@pytest.mark.parametrize("terms", WITH_STATE.values(), ids=WITH_STATE)
+def test_a_killed_run_takes_up_the_losss_state_and_its_place_in_the_schedule(
+    make_cell, run, monkeypatch, terms
+):
+    loss = remembering()
+    monkeypatch.setitem(losses.MASK, "remembering", loss)
+    cell = make_cell("segmentation", "sum", options={"terms": terms}, epochs=4, lr=0.03)
+    whole, whole_folder = run(cell, "whole")
+    told = list(loss.told)
+    loss.told.clear()
+    with pytest.raises(Killed):
+        run(cell, "parts", watch=kill_after(2))
+    parts, folder = run(cell, "parts")
+    assert parts["metrics"] == whole["metrics"]
+    assert history(folder) == history(whole_folder)
+    if told:
+        # Once when the loss is built, then before each of 4 epochs of 2 steps.
+        assert told == [0.0, *(step / 8 for step in range(8))]
+        assert loss.told == [*told[:5], 0.0, *told[5:]]
+
+
+def test_a_loss_that_forgets_would_be_noticed(make_cell, run, monkeypatch):
+    """The test above can fail: without its state the continued run has other numbers."""
+    loss = remembering()
+    monkeypatch.setitem(losses.MASK, "remembering", loss)
+    cell = make_cell("segmentation", "remembering", epochs=3, lr=0.03)
+    whole_folder = run(cell, "whole")[1]
+    with pytest.raises(Killed):
+        run(cell, "parts", watch=kill_after(1))
+    monkeypatch.setattr(loss, "load_state_dict", lambda self, state: None)
+    folder = run(cell, "parts")[1]
+    assert history(folder)[:2] == history(whole_folder)[:2]
+    assert history(folder)[2] != history(whole_folder)[2]
+
+
+def test_evaluation_leaves_the_loss_alone(make_cell, run, monkeypatch):
+    calls = []
+    loss = remembering()
+    compute = loss.compute
+    monkeypatch.setattr(loss, "compute", lambda *args: calls.append(1) or compute(*args))
+    monkeypatch.setitem(losses.MASK, "remembering", loss)
+    run(make_cell("segmentation", "remembering", epochs=2))
+    assert len(calls) == len(loss.told) == 2 * 2
+
+
+def test_a_state_that_does_not_fit_costs_time_but_no_number(make_cell, run, monkeypatch):
+    """The state of the loss is taken up before the fault shows, and must be forgotten again."""
+    loss = remembering()
+    monkeypatch.setitem(losses.MASK, "remembering", loss)
+    cell = make_cell("segmentation", "remembering", epochs=3, lr=0.03)
+    whole, whole_folder = run(cell, "whole")
+    with pytest.raises(Killed):
+        run(cell, "parts", watch=kill_after(2))
+    path = RunFolder(whole_folder.path.with_name("parts")).checkpoint
+    content = torch.load(path, weights_only=True)
+    content["schedule"] = None  # what is restored after the loss
+    torch.save(content, path)
+    parts, folder = run(cell, "parts")
+    assert parts["metrics"] == whole["metrics"]
+    assert history(folder) == history(whole_folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])

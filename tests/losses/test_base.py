@@ -51,9 +51,8 @@ def test_unknown_option_gives_those_allowed():
         losses.get("focal", gama=2)
     with pytest.raises(TypeError, match=r"loss 'l1' has no option 'beta'; .* none"):
         losses.get("l1", beta=2)
-    with pytest.raises(TypeError, match=r"loss 'wise_iou' has no option '_mean'; .*: form, ") as e:
+    with pytest.raises(TypeError, match="options are: inner_ratio, .*, momentum$"):
         losses.get("wise_iou", _mean=0)
-    assert "_" not in str(e.value).split(":")[1].replace("inner_ratio", "")
 
 
 @pytest.mark.parametrize(
