@@ -6,6 +6,8 @@ torch and all that needs it are imported inside the commands, so that ``--help``
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
@@ -21,6 +23,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+bench_app = typer.Typer(
+    help="Measure the harness or the losses.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.add_typer(bench_app, name="bench")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -36,6 +42,22 @@ class Kind(StrEnum):
     datasets = "datasets"
     models = "models"
     experiments = "experiments"
+    peers = "peers"
+
+
+class LossKind(StrEnum):
+    box = "box"
+    mask = "mask"
+
+
+class Gradient(StrEnum):
+    exact = "exact"
+    published = "published"
+
+
+class Along(StrEnum):
+    cxcywh = "cxcywh"
+    xyxy = "xyxy"
 
 
 Config = Annotated[
@@ -74,7 +96,7 @@ def reports_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             errors.print(f"[red]error:[/] {_plain(error)}")
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            errors.print("stopped; `run` continues where it was")
+            errors.print("stopped")
             raise typer.Exit(130) from None
         except OSError as error:
             if error.filename is None:
@@ -120,16 +142,20 @@ def run(
     if dry_run:
         commands.print_plan(console, grid)
         return
-    failed = commands.run_grid(
-        console,
-        grid,
-        workers=workers or len(os.sched_getaffinity(0)),
-        device=runner.pick_device(device),
-        threads=threads,
-        loaders=loaders,
-        cache=cache or results / ".cache",
-        fresh=fresh,
-    )
+    try:
+        failed = commands.run_grid(
+            console,
+            grid,
+            workers=workers or len(os.sched_getaffinity(0)),
+            device=runner.pick_device(device),
+            threads=threads,
+            loaders=loaders,
+            cache=cache or results / ".cache",
+            fresh=fresh,
+        )
+    except KeyboardInterrupt:
+        errors.print("`run` continues where it was")
+        raise
     if failed:
         raise typer.Exit(1)
 
@@ -163,7 +189,7 @@ def status(folder: StoreFolder) -> None:
 @app.command("list")
 @reports_user_errors
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
-    """List losses, data sets, models or experiments, with options and one line each."""
+    """List losses, data sets, models, experiments, or the public losses (peers) and ours."""
     from benchmark.listing import LISTINGS
 
     console.print(LISTINGS[kind]())
@@ -215,9 +241,9 @@ def reproduce(
         raise typer.Exit(1)
 
 
-@app.command()
+@bench_app.command("harness")
 @reports_user_errors
-def bench(
+def bench_harness(
     config: Config = "quickstart",
     overrides: Overrides = None,
     epochs: Annotated[
@@ -226,7 +252,153 @@ def bench(
     cache: Cache = None,
 ) -> None:
     """Measure throughput, scaling, process start and memory; print them as ratios."""
-    from benchmark.bench import bench as measure
+    from benchmark.bench.harness import bench
     from benchmark.config import load_experiment
 
-    measure(console, load_experiment(config, overrides), epochs, cache)
+    bench(console, load_experiment(config, overrides), epochs, cache)
+
+
+@bench_app.command("losses")
+@reports_user_errors
+def bench_losses(
+    losses: Annotated[
+        str | None, typer.Option(help="Registered names, as in giou,dice; default: all.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="Boxes and mask shapes, as in 1000,8x1x256x256.")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Numbers of CPU threads, as in 1,4; default: 1 and all.")
+    ] = None,
+    device: DeviceOption = Device.auto,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Measure under torch.compile as well.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes, few rounds, 1 thread: seconds a loss.")
+    ] = False,
+    page_only: Annotated[
+        bool, typer.Option("--page-only", help="Write the pages in --out again; measure nothing.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and the pages.")] = Path(
+        "results/bench_losses"
+    ),
+) -> None:
+    """Measure time and memory of the losses beside the same ones of public projects."""
+    if page_only:
+        from benchmark.bench.page import write_pages
+
+        write_pages(out)
+        return
+    from benchmark.bench.losses import bench_losses as measure
+    from benchmark.bench.losses import make_plan
+
+    plan = make_plan(losses, sizes, threads, device, compiled=compiled, quick=quick)
+    measure(console, plan, out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command()
+@reports_user_errors
+def curves(
+    pictures: Annotated[
+        list[str] | None,
+        typer.Argument(help="Pictures to draw; default: all of the kind, or of the given losses."),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="A loss to draw beside ours, such as 'my_loss.py:MyLoss'; repeatable."),
+    ] = None,
+    kind: Annotated[
+        LossKind | None, typer.Option(help="Draw this kind only, and take --loss to be of it.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("results/curves"),
+) -> None:
+    """Draw value and gradient of the losses: PNG, SVG, CSV, and a page that explains them."""
+    with console.status("drawing"):
+        from benchmark.curves.write import draw
+
+        draw(console, pictures or [], loss or [], kind.value if kind else None, out)
+
+
+@app.command()
+@reports_user_errors
+def simulate(
+    losses: Annotated[
+        list[str] | None,
+        typer.Argument(help="Box losses, also 'my_loss.py:MyLoss'; default: iou giou diou ciou."),
+    ] = None,
+    gradient: Annotated[
+        Gradient, typer.Option(help="Of the loss itself, or as in the DIoU authors' script.")
+    ] = Gradient.exact,
+    steps: Annotated[
+        Along, typer.Option(help="What is descended: centre and size, or corners.")
+    ] = Along.cxcywh,
+    points: Annotated[
+        int, typer.Option(min=1, help="Anchor centres, 343 cases each; the paper has 5000.")
+    ] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the anchor centres.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes, on a CPU; default: the number of cores.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables, charts and page.")] = Path(
+        "results/simulation"
+    ),
+    film: Annotated[bool, typer.Option("--film", help="Draw one case as a GIF too.")] = False,
+    compare_plain: Annotated[
+        bool, typer.Option("--compare-plain", help="Time the loop beside a plain autograd loop.")
+    ] = False,
+) -> None:
+    """Move boxes to targets by descent on a loss alone: the DIoU paper's experiment."""
+    with console.status("starting"):
+        from benchmark.runner import pick_device
+        from benchmark.simulation import command
+        from benchmark.simulation.experiment import Settings
+
+        settings = Settings(gradient.value, steps.value, points, seed, pick_device(device))
+    command.run(
+        console,
+        losses or ["iou", "giou", "diou", "ciou"],
+        settings,
+        workers=workers or len(os.sched_getaffinity(0)),
+        out=out,
+        film=film,
+        compare=compare_plain,
+    )
+
+
+@app.command("check-loss")
+@reports_user_errors
+def check_loss(
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            help="A loss: ciou, '{name: focal, gamma: 5}', my_loss.py:MyLoss, or "
+            "torchvision.ops:complete_box_iou_loss."
+        ),
+    ] = None,
+    kind: Annotated[
+        LossKind | None, typer.Option(help="What it is a loss of; default: found out by calling.")
+    ] = None,
+    speed: Annotated[bool, typer.Option(help="Time it beside torchvision's losses.")] = True,
+    csv: Annotated[Path | None, typer.Option(help="File that gets the table as well.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Instead of one loss, compare ours and the public ones in this folder."),
+    ] = None,
+) -> None:
+    """Check a loss, ours or anybody's: values, gradients, edge cases, types, batches, speed."""
+    from benchmark.options import UserError
+
+    if (spec is None) == (page is None):
+        raise UserError("check-loss: give a loss to check, or --page FOLDER, and not both")
+    if page is not None:
+        from benchmark.conformance_page import write_page
+
+        write_page(console, page)
+        return
+    from benchmark.check_loss import check_loss as report
+
+    assert spec is not None
+    if not report(console, spec, kind.value if kind else None, speed=speed, csv=csv):
+        raise typer.Exit(1)

@@ -61,9 +61,16 @@ def _experiments() -> Table:
     return table
 
 
+def _peers() -> Table:
+    from benchmark.peers.catalogue import peers_table
+
+    return peers_table()
+
+
 LISTINGS: dict[str, Callable[[], Table]] = {
     "losses": _losses,
     "datasets": _datasets,
     "models": _models,
     "experiments": _experiments,
+    "peers": _peers,
 }

@@ -32,8 +32,9 @@ from torch import Tensor
 FLOOR = 1e-6
 """Shortest side, as a fraction of the pair's scale."""
 
-MIN_SCALE = 1e-12
-"""Smallest scale in pixels; keeps the gradient finite where all corners coincide."""
+MIN_SCALE = 1e-3
+"""Smallest scale in pixels; keeps the gradient small where all corners coincide. Boxes down to a
+millionth of it are told apart."""
 
 NOTHING = 1e-18
 """Side of an overlap that there is not; above 0, so that squares stay normal and the derivative of

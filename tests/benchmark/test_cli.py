@@ -19,7 +19,18 @@ import yaml
 from benchmark.store import RunFolder
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "report", "status", "list", "inspect", "reproduce", "bench"]
+COMMANDS = [
+    "run",
+    "report",
+    "status",
+    "list",
+    "inspect",
+    "reproduce",
+    "bench",
+    "check-loss",
+    "simulate",
+    "curves",
+]
 SHAPES = {"name": "shapes", "size": 64, "train": 16, "val": 6, "test": 6, "num_classes": 2}
 EXPERIMENT = {
     "name": "small",

@@ -1,4 +1,4 @@
-"""Every registered loss, in every combination of its choices, as fixtures."""
+"""Every registered loss, in combinations of its choices, as fixtures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,27 @@ def choices(hint: Any) -> list[Any] | None:
     return [False, True] if hint is bool else None
 
 
+MOST_COMBINATIONS = 8
+
+
+def combinations(options: dict[str, list[Any]], defaults: dict[str, Any]) -> list[dict[str, Any]]:
+    """All combinations; of many, the defaults with one changed at a time, and with all changed."""
+    found = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
+    if len(found) <= MOST_COMBINATIONS:
+        return found
+    others = {name: [v for v in values if v != defaults[name]] for name, values in options.items()}
+    changed = [{name: value} for name, values in others.items() for value in values]
+    return [{}, *changed, {name: values[-1] for name, values in others.items() if values}]
+
+
 def variants(register: dict[str, Any]) -> list[Any]:
-    """A parameter for each combination of the Literal and bool options of each loss."""
+    """A parameter for combinations of the Literal and bool options of each loss."""
     found = []
     for name, cls in register.items():
         hints = get_type_hints(cls)
         options = {f.name: values for f in fields(cls) if (values := choices(hints[f.name]))}
-        for combination in product(*options.values()):
-            chosen = dict(zip(options, combination, strict=True))
+        defaults = {field.name: field.default for field in fields(cls)}
+        for chosen in combinations(options, defaults):
             # Smoothing of the denominator alone makes even a perfect match cost smooth / total.
             extra = {"smooth": 1e-9} if chosen.get("smooth_in") == "denominator" else {}
             label = "-".join([name, *(f"{key}={value}" for key, value in chosen.items())])

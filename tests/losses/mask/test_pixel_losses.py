@@ -1,4 +1,4 @@
-"""BCE, weighted BCE, balanced BCE and focal loss."""
+"""Losses that add up over pixels, each class by itself."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ VALID = torch.tensor([True, True, True, True]).reshape(1, 1, 2, 2)
 # -ln of the probability of the true state: of 3/4, 1/4, 1/2 and 1/4.
 A, B, C, D = (-math.log(p) for p in (3 / 4, 1 / 4, 1 / 2, 1 / 4))
 
+SUM = A + B + C + D
+
 
 @pytest.mark.parametrize(
     ("name", "options", "valid", "expected"),
@@ -39,6 +41,33 @@ A, B, C, D = (-math.log(p) for p in (3 / 4, 1 / 4, 1 / 2, 1 / 4))
         ("focal", {}, [1, 1, 1, 1], (A / 64 + 9 * B / 64 + 3 * C / 16 + 27 * D / 64) / 4),
         ("focal", {"alpha": None, "gamma": 1}, [1, 1, 1, 1], (A + 3 * B + 2 * C + 3 * D) / 16),
         ("focal", {"alpha": 1, "gamma": 0}, [1, 1, 1, 1], (A + B) / 4),
+        # Two foreground pixels; the discounts add up to 23/16.
+        ("focal", {"alpha": None, "gamma": 0, "normaliser": "positives"}, [1] * 4, SUM / 2),
+        ("focal", {"normaliser": "positives"}, [0, 0, 1, 1], 3 * C / 16 + 27 * D / 64),
+        (
+            "focal",
+            {"alpha": None, "normaliser": "discounts"},
+            [1, 1, 1, 1],
+            (A / 16 + 9 * B / 16 + C / 4 + 9 * D / 16) / (23 / 16),
+        ),
+        # p_t of 3/4 is discounted by (1/4 / 1/2)², the others are at or below the threshold.
+        (
+            "focal",
+            {"alpha": None, "reduced_threshold": 0.5},
+            [1, 1, 1, 1],
+            (A / 4 + B + C + D) / 4,
+        ),
+        # Smoothed by 1/10: the wrong state's logarithms are D, A, C, A.
+        ("bce", {"smoothing": 0.1}, [1, 1, 1, 1], (0.9 * SUM + 0.1 * (D + A + C + A)) / 4),
+        ("asymmetric_focal", {}, [1] * 4, (0.7 * (A + B) + 0.3 * (C / 4 + 9 * D / 16)) / 4),
+        ("poly1", {"epsilon": 2}, [1, 1, 1, 1], SUM / 4 + 2 * (9 / 4) / 4),
+        # The two hardest have p_t = 1/4, the third 1/2.
+        ("topk_bce", {"fraction": 0.5}, [1, 1, 1, 1], D),
+        ("topk_bce", {"fraction": 0.99}, [1, 1, 1, 1], (2 * D + C) / 3),
+        ("topk_bce", {"fraction": 0.1}, [1, 0, 1, 0], C),
+        # Mean squared errors: (1/16 + 9/16) / 2 of the foreground, (4/16 + 9/16) / 2 of the rest.
+        ("sensitivity_specificity", {"ratio": 0.25}, [1] * 4, 5 / 64 + 39 / 128),
+        ("sensitivity_specificity", {"ratio": 0.25}, [1, 1, 0, 0], 5 / 64),
     ],
 )
 def test_hand_worked(name, options, valid, expected):
@@ -121,6 +150,9 @@ def test_balanced_bce_of_background_alone_differs_by_scope():
         ("weighted_bce", {"beta": 1}, 1.0),
         ("focal", {"gamma": 0, "alpha": 0.5}, 0.5),
         ("focal", {"gamma": 0, "alpha": None}, 1.0),
+        ("asymmetric_focal", {"gamma": 0, "delta": 0.5}, 0.5),
+        ("poly1", {"epsilon": 0}, 1.0),
+        ("topk_bce", {"fraction": 1}, 1.0),
     ],
 )
 def test_reduces_to_bce(name, options, factor):
@@ -147,3 +179,52 @@ def test_saturated_logits_keep_their_loss_and_gradient():
     (slope,) = torch.autograd.grad(value.sum(), logits)
     assert value.item() == 5e3
     assert slope.flatten().tolist() == [0.5, 0]
+
+
+def test_bce_is_that_of_the_sigmoid_and_that_of_two_exclusive_states():
+    logits, target, _ = random_masks(dtype=torch.float64)
+    everything = torch.ones(3, 1, 5, 5, dtype=torch.bool)
+    value = losses.get("bce")(logits, target, everything).mean()
+    torch.testing.assert_close(value, F.binary_cross_entropy(torch.sigmoid(logits), target))
+    states = torch.stack([torch.zeros_like(logits), logits], 1)
+    torch.testing.assert_close(value, F.nll_loss(states.log_softmax(1), target.long()))
+
+
+def test_top_k_of_the_batch_takes_the_hardest_of_all_images():
+    logits = torch.tensor([[3.0, 0, 0, 0], [2, 1, 0, 0]]).reshape(2, 1, 2, 2)
+    target, valid = torch.zeros_like(logits), torch.ones(2, 1, 2, 2, dtype=torch.bool)
+    hard = F.softplus(torch.tensor([3.0, 2.0, 1.0]))
+    image, batch = (
+        losses.get("topk_bce", fraction=0.25, scope=scope)(logits, target, valid)
+        for scope in ("image", "batch")
+    )
+    torch.testing.assert_close(image, hard[:2])
+    torch.testing.assert_close(batch, hard[:2].mean().expand(2))
+
+
+def test_focal_options_are_those_of_segmentation_models():
+    smp = pytest.importorskip("segmentation_models_pytorch.losses")
+    logits, target, _ = random_masks(classes=1)
+    everything = torch.ones(3, 1, 5, 5, dtype=torch.bool)
+    pairs = [
+        ({"normaliser": "discounts"}, {"normalized": True, "reduction": "sum"}),
+        ({"reduced_threshold": 0.5}, {"reduced_threshold": 0.5}),
+        ({"reduced_threshold": 0.3, "gamma": 1.5}, {"reduced_threshold": 0.3, "gamma": 1.5}),
+    ]
+    for ours, theirs in pairs:
+        loss = losses.get("focal", alpha=0.25, **ours)
+        expected = smp.FocalLoss("binary", alpha=0.25, **theirs)
+        for i in range(3):
+            image = slice(i, i + 1)
+            value = loss(logits[image], target[image], everything[image])
+            torch.testing.assert_close(value[0], expected(logits[image], target[image]))
+
+
+def test_asymmetric_focal_is_focal_on_background_and_bce_on_foreground():
+    logits, _, valid = random_masks()
+    loss = losses.get("asymmetric_focal", gamma=3, delta=0.6)
+    nothing, everything = torch.zeros_like(logits), torch.ones_like(logits)
+    focal = losses.get("focal", gamma=3, alpha=0.6)(logits, nothing, valid)
+    torch.testing.assert_close(loss(logits, nothing, valid), focal)
+    plain = losses.get("bce")(logits, everything, valid)
+    torch.testing.assert_close(loss(logits, everything, valid), 0.6 * plain)

@@ -6,15 +6,15 @@ import re
 
 from rich.console import Console
 
-from benchmark import bench
+from benchmark.bench import harness
 from benchmark.config import Experiment
 
 NUMBER = r"\s(\d+\.?\d*(?:e[+-]\d+)?)\b"
 
 
 def test_every_line_has_both_sides_and_their_ratio(monkeypatch):
-    monkeypatch.setattr(bench, "ROUNDS", 1)
-    monkeypatch.setattr(bench, "STARTS", 2)
+    monkeypatch.setattr(harness, "ROUNDS", 1)
+    monkeypatch.setattr(harness, "STARTS", 2)
     experiment = Experiment.model_validate(
         {
             "name": "x",
@@ -30,7 +30,7 @@ def test_every_line_has_both_sides_and_their_ratio(monkeypatch):
         }
     )
     console = Console(width=120, record=True)
-    bench.bench(console, experiment, None, None)
+    harness.bench(console, experiment, None, None)
     text = console.export_text()
     for name in ("whole cell / bare loop", "1 worker / 2 workers", "start of a run / fresh import"):
         (line,) = (line for line in text.splitlines() if name in line)

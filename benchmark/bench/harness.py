@@ -209,7 +209,7 @@ def _fresh_import_seconds() -> float:
     """Seconds for a new interpreter to import what a run needs."""
     code = "import " + ", ".join(PRELOAD)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
     return time.perf_counter() - started
 
 

@@ -1,0 +1,1 @@
+"""What is measured, never asserted: the harness's own cost, and the speed of the losses."""
