@@ -106,12 +106,13 @@ def test_gradient_through_the_attention_drives_far_boxes_away():
 
 
 def test_inverted_costs_more_the_more_it_is_inverted(iou_loss):
-    if isinstance(iou_loss, EIoU):
-        pytest.skip("differences of sides shrink beside the hull, which holds inverted corners")
     depth = torch.tensor([0.0, 1.0, 5.0, 19.0])[:, None]
     pred = torch.tensor([30.0, 25.0, 30.0, 55.0]) + depth * torch.tensor([1.0, 0, -1, 0])
     value = iou_loss(pred, TARGET.expand(4, 4))
-    assert (value.diff() > 0).all()
+    if isinstance(iou_loss, EIoU):  # differences of sides shrink beside a hull with more room
+        assert (value > 1).all()
+    else:
+        assert (value.diff() > 0).all()
 
 
 def test_the_swapped_target_is_no_match(iou_loss):
