@@ -51,7 +51,7 @@ def test_unknown_option_gives_those_allowed():
         losses.get("focal", gama=2)
     with pytest.raises(TypeError, match=r"loss 'l1' has no option 'beta'; .* none"):
         losses.get("l1", beta=2)
-    with pytest.raises(TypeError, match="options are: inner_ratio, .*, momentum$"):
+    with pytest.raises(TypeError, match=r"options are: inner_ratio, .*, momentum$"):
         losses.get("wise_iou", _mean=0)
 
 
