@@ -119,8 +119,7 @@ def scene() -> tuple[Array, Array]:
     "pixels, Lovász hinge and top-k only at these. Dice, Jaccard and their kin push the whole "
     "object up and all else down, right or wrong alike, since they see but the sums. Losses "
     "built on distances look at what lies far from the target's edge, soft clDice at thin "
-    "structures and not at the large disc. Hausdorff by erosion pushes the wrong way in the "
-    "part of the disc that is missed, for each erosion is stretched to a fixed range.",
+    "structures and not at the large disc.",
 )
 def maps_of_each(own: list[NamedLoss]) -> Drawing:
     """A panel a loss: its descent direction in each pixel's logit."""

@@ -232,7 +232,7 @@ KORNIA = (
     mask_row(
         "kornia",
         "HausdorffERLoss",
-        "hausdorff_erosion",
+        "{name: hausdorff_erosion, stretch: range}",
         "benchmark.peers.calls:kornia_hausdorff",
         {"layout": "index", "inputs": "probabilities"},
         classes=ONE_CLASS,

@@ -91,7 +91,7 @@ ODYSSEY = (
     ),
     _row(
         "hausdorff.HausdorffERLoss",
-        "hausdorff_erosion",
+        "{name: hausdorff_erosion, stretch: range}",
         "Computed in numpy without gradient: it cannot train.",
     ),
     _row(

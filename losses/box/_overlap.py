@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..base import BoxLoss, Space
 from ..options import require
+from ..tracing import is_plain
 from ._geometry import Constants, Pair, Slopes
 
 BLOCK = 16384
@@ -99,7 +100,7 @@ class OverlapLoss(BoxLoss):
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         if pred.dim() != 2:
             return self.compute(pred.reshape(-1, 4), target.reshape(-1, 4)).reshape(pred.shape[:-1])
-        if _must_be_plain() or target.requires_grad:
+        if is_plain(pred, target):
             return self.plain(pred, target)
         if pred.requires_grad and torch.is_grad_enabled():
             return _Fused.apply(pred, target, self)
@@ -192,12 +193,6 @@ def _powered(term: Term, exponent: float) -> Term:
     if slopes is None:
         return Term(_power(value, exponent))
     return Term(_power(value, exponent), lambda: slopes().times(_power_slope(value, exponent)))
-
-
-def _must_be_plain() -> bool:
-    """Whether torch wants to see every operation: under ``torch.compile`` and ``torch.func``."""
-    # The second is what torch.autograd.Function.apply itself asks; torch has no public name for it.
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 class _Fused(torch.autograd.Function):

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from ..tracing import is_plain
 
 BLOCK = 2**17
 """Numbers in a block, for each thread; several such blocks fit into the last-level cache."""
@@ -22,16 +23,6 @@ EIGHT_TRUE = 0x0101010101010101
 """Eight bytes of a bool tensor, all true, as one int64."""
 
 Block = tuple[slice, slice, slice]
-
-
-def is_plain(logits: Tensor, target: Tensor) -> bool:
-    """Whether a caller looks into the loss, so that it must consist of ordinary operations."""
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or target.requires_grad
-        or forward_ad.unpack_dual(logits).tangent is not None
-    )
 
 
 def flat(logits: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..base import MaskLoss
-from ._blocks import Block, blocks, flat, is_plain, visible
+from ..tracing import is_plain
+from ._blocks import Block, blocks, flat, visible
 
 Weight = float | Tensor
 """Weight of the pixels of one state: a number, or one for each image and class, ``[N, C, 1]``."""

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._blocks import Block, blocks, column_blocks, is_plain, visible
+from ..tracing import is_plain
+from ._blocks import Block, blocks, column_blocks, visible
 from ._pixels import shown, turned
 
 

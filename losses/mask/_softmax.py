@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..base import MaskLoss
-from ._blocks import column_blocks, flat, is_plain, visible
+from ..tracing import is_plain
+from ._blocks import column_blocks, flat, visible
 from ._pixels import Weight, pixel_count, shown
 
 

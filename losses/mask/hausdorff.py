@@ -64,13 +64,16 @@ class HausdorffErosion(MaskLoss):
 
     Karimi and Salcudean, 2019, arXiv:1904.10030, Eq. 10, for each class by itself; the mean over
     valid pixels and classes. From 0 to Σ k^α. What survives many erosions is thick, and stands for
-    a large distance. An erosion is the mean over a pixel and its four neighbours, less 1/2 and
-    cut off at 0, then stretched to reach from 0 to 1 in each image and class, as in kornia's
-    HausdorffERLoss. Outside the image and at ignored pixels there is no error.
+    a large distance. An erosion is the mean over a pixel and its four neighbours, less 1/2, cut
+    off at 0 and stretched, so that an area of full errors stays one. Outside the image and at
+    ignored pixels there is no error.
 
     Attributes:
         alpha: exponent of the number of erosions, > 0.
         erosions: how many, >= 1: errors thicker than about twice as many pixels count alike.
+        stretch: ``"double"`` multiplies by 2. ``"range"`` makes every erosion reach from 0 to 1 in
+            each image and class, as kornia's HausdorffERLoss does; faint errors then count
+            fully, but the gradient can point the wrong way, since the others grow as one shrinks.
 
     Helps when whole blobs are missing or too many, and where distance maps are too slow; hurts
     alone: thin errors vanish in the first erosion and have no gradient at all.
@@ -78,6 +81,7 @@ class HausdorffErosion(MaskLoss):
 
     alpha: float = 2.0
     erosions: int = 10
+    stretch: Literal["double", "range"] = "double"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,7 +92,8 @@ class HausdorffErosion(MaskLoss):
         error = (logits.sigmoid() - target).square().where(valid, 0)
         total = torch.zeros_like(error)
         for k in range(1, self.erosions + 1):
-            error = _stretched((_cross_mean(error) - 0.5).clamp(min=0).where(valid, 0))
+            left = (_cross_mean(error) - 0.5).clamp(min=0).where(valid, 0)
+            error = STRETCHES[self.stretch](left)
             total = total + k**self.alpha * error
         return mean_over_valid(total, valid).mean(1)
 
@@ -100,9 +105,16 @@ def _cross_mean(x: Tensor) -> Tensor:
     return (x + up + down + left + right) / 5
 
 
-def _stretched(x: Tensor) -> Tensor:
+def _doubled(x: Tensor) -> Tensor:
+    return 2 * x
+
+
+def _over_range(x: Tensor) -> Tensor:
     """``x [N, C, H, W]`` moved and scaled to reach from 0 to 1 in each plane."""
     if x.numel() == 0:
         return x
     low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
     return (x - low) / (high - low).clamp(min=SMALLEST_RANGE)
+
+
+STRETCHES = {"double": _doubled, "range": _over_range}

@@ -117,39 +117,58 @@ def test_a_far_false_pixel_costs_more_than_a_near_one():
     assert costs[-1] > 4 * costs[0]
 
 
-def eroded_error(error: np.ndarray, erosions: int, alpha: float) -> float:
+def eroded_error(error: np.ndarray, erosions: int, alpha: float, stretch: str) -> float:
     """Σ k^α E_k of one plane, with SciPy's convolution."""
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]) / 5
     total = np.zeros_like(error)
     for k in range(1, erosions + 1):
         error = np.maximum(ndimage.convolve(error, cross, mode="constant") - 0.5, 0)
-        if np.ptp(error) > 0:
+        if stretch == "double":
+            error = 2 * error
+        elif np.ptp(error) > 0:
             error = (error - error.min()) / np.ptp(error)
         total += k**alpha * error
     return total.mean()
 
 
+@pytest.mark.parametrize("stretch", ["double", "range"])
 @pytest.mark.parametrize(("erosions", "alpha"), [(1, 2.0), (4, 2.0), (10, 1.0)])
-def test_erosion_against_scipy(erosions, alpha):
+def test_erosion_against_scipy(erosions, alpha, stretch):
     logits, target = blobs(2)
     logits = 5 * logits
     error = ((logits.sigmoid() - target) ** 2).numpy()
     expected = [
-        np.mean([eroded_error(plane, erosions, alpha) for plane in image]) for image in error
+        np.mean([eroded_error(plane, erosions, alpha, stretch) for plane in image])
+        for image in error
     ]
     assert min(expected) > 0.01
-    found = call("hausdorff_erosion", logits, target, erosions=erosions, alpha=alpha)
+    options = {"erosions": erosions, "alpha": alpha, "stretch": stretch}
+    found = call("hausdorff_erosion", logits, target, **options)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
 
 
 def test_one_erosion_by_hand():
-    """A wrong cross of five pixels leaves its centre, with all five: 1 - 1/2, stretched to 1."""
+    """A wrong cross of five pixels leaves its centre, with all five: 1 - 1/2, doubled to 1."""
     target = torch.zeros(1, 1, 5, 5)
     target[..., 1:4, 2] = 1
     target[..., 2, 1:4] = 1
     value = call("hausdorff_erosion", torch.full_like(target, -100.0), target, erosions=1)
     # The neighbours of the centre have two wrong pixels in five, and so have the corners.
     assert value.item() == pytest.approx(1 / 25)
+
+
+def test_only_the_range_stretch_can_reward_a_worse_prediction():
+    """Two missed blobs, one of them faintly: making that one worse must not pay."""
+    target = torch.zeros(1, 1, 12, 24)
+    target[..., 2:10, 2:10] = target[..., 2:10, 14:22] = 1
+    logits = torch.where(torch.arange(24) < 12, -4.0, -2.0).expand_as(target).clone()
+
+    def pull(stretch: str) -> float:
+        x = logits.clone().requires_grad_()
+        call("hausdorff_erosion", x, target, stretch=stretch).sum().backward()
+        return x.grad[..., 2:10, 2:10].sum().item()
+
+    assert pull("double") < 0 < pull("range")
 
 
 def test_distance_weights_by_hand():

@@ -41,7 +41,7 @@ def differentiate(loss, logits, target, valid):
 
 
 @given(batch=masks())
-@settings(max_examples=15, deadline=None, suppress_health_check=SUPPRESSED)
+@settings(max_examples=10, deadline=None, suppress_health_check=SUPPRESSED)
 def test_finite_and_blind_to_ignored_pixels(mask_loss, batch):
     logits, target, valid = batch
     target = fitting(mask_loss, target)
