@@ -103,6 +103,30 @@ def test_readme_own_loss(copy):
     assert "centre_l1" in printed
 
 
+def test_readme_combined_losses(copy):
+    assert "combined.yaml" in write_examples("README.md", copy)
+    shapes = [f"matrix.{block}.datasets={SMALL_SHAPES}" for block in ("boxes", "masks")]
+    printed = call(copy, ["run", "combined.yaml", *QUICK, *shapes])
+    for label in ("eiou focal=0.5", "0.5*bce + dice", "dice + boundary"):
+        assert label in printed
+
+
+@pytest.mark.parametrize("command", ["check-loss", "simulate", "curves"])
+def test_readme_looks_at_losses(copy, command):
+    (words,) = (words for words in commands("README.md") if words[0] == command)
+    fewer = {"check-loss": ["--no-speed"], "simulate": ["--points", "2"]}
+    done = subprocess.run(
+        [sys.executable, "run.py", *words, *fewer.get(command, [])],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    # torchvision's CIoU, which the page checks, is not finite everywhere.
+    assert done.returncode == (1 if command == "check-loss" else 0), done.stdout + done.stderr
+
+
 def test_readme_own_data(copy):
     assert "my_experiment.yaml" in write_examples("README.md", copy)
     folder = copy / "my_data"
