@@ -393,6 +393,8 @@ def check_loss(
     if (spec is None) == (page is None):
         raise UserError("check-loss: give a loss to check, or --page FOLDER, and not both")
     if page is not None:
+        if kind is not None or csv is not None:
+            raise UserError("check-loss: --page compares all losses; it goes with no other option")
         from benchmark.conformance_page import write_page
 
         write_page(console, page)

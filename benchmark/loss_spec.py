@@ -50,7 +50,7 @@ class NamedLoss:
 
 
 def load_loss(text: str, kind: Kind | None = None) -> NamedLoss:
-    """Read a loss from YAML, as experiment files have it.
+    """Read a loss from YAML, as experiment files have it, but for the ``weight`` of an entry.
 
     Args:
         text: a registered name (``ciou``), a mapping (``{name: focal, gamma: 5}``),
@@ -117,15 +117,18 @@ def _sum(content: dict[Any, Any], text: str) -> dict[Any, Any]:
     if not isinstance(terms, list) or not terms:
         raise UserError(f"loss '{text}': sum must be a list of losses, got {terms!r}")
     terms = [{"name": term} if isinstance(term, str) else term for term in terms]
-    of_boxes = isinstance(terms[0], dict) and terms[0].get("name") in BOX
+    for i, term in enumerate(terms):
+        named = isinstance(term, dict) and isinstance(term.get("name"), str)
+        if not named or not all(isinstance(key, str) for key in term):
+            raise UserError(
+                f"loss '{text}': sum.{i} must be a name or a mapping such as "
+                f"{{name: dice, weight: 2}}, got {term!r}"
+            )
+    of_boxes = terms[0]["name"] in BOX
     known: dict[str, type[BoxLoss] | type[MaskLoss]] = {**BOX} if of_boxes else {**MASK}
     name = next(name for name, cls in known.items() if issubclass(cls, SumOfLosses))
-    label = rest.pop("label", None) or " + ".join(_shown(term) for term in terms)
+    label = rest.pop("label", None) or " + ".join(Term(**term).shown for term in terms)
     return {"name": name, "label": label, **rest, "terms": terms}
-
-
-def _shown(term: Any) -> str:
-    return Term(**term).shown if isinstance(term, dict) and "name" in term else str(term)
 
 
 def _choice(text: str, options: dict[str, Any], key: str, allowed: tuple[str, ...]) -> Any:

@@ -100,13 +100,17 @@ def _print_comparison(
 
 
 def _print_loss_version(console: Console, cell: CellConfig) -> None:
-    """Say that the code of the run's loss has changed, if it has."""
-    now = TASKS[cell.task].losses()[cell.loss.name].version
-    if now != cell.loss.version:
-        console.print(
-            f"loss {cell.loss.name}: then version {cell.loss.version} of its code, now {now}; "
-            "a change of rounding is enough to send a training another way"
-        )
+    """Say that the code of the run's loss, or of a term of it, has changed, if it has."""
+    register = TASKS[cell.task].losses()
+    names = [cell.loss.name, *(term["name"] for term in cell.loss.options.get("terms", []))]
+    then = [cell.loss.version, *cell.loss.term_versions]
+    for name, version in zip(names, then, strict=True):
+        now = register[name].version
+        if now != version:
+            console.print(
+                f"loss {name}: then version {version} of its code, now {now}; "
+                "a change of rounding is enough to send a training another way"
+            )
 
 
 def _print_environments(console: Console, run_dir: Path, device: str) -> None:

@@ -31,8 +31,7 @@ class SumOfLosses(Loss):
         super().__post_init__()
         if not self.terms:
             raise ValueError("terms must be a list of one loss or more, got an empty one")
-        assert len(self.losses) == len(self.schedules)  # both are built, and checked, here
-        self.progress(0.0)
+        self.progress(0.0)  # builds, and so checks, the losses and the schedules
 
     @cached_property
     def losses(self) -> tuple[Any, ...]:
@@ -55,7 +54,8 @@ class SumOfLosses(Loss):
 
     def added_up(self, values: Iterator[Tensor]) -> Tensor:
         """Σ w_i values_i, the values in the order of the terms."""
-        parts = [w * value for w, value in zip(self.weights.unbind(), values, strict=True)]
+        now = self.weights.clone().unbind()  # autograd keeps these; `progress` writes in place
+        parts = [w * value for w, value in zip(now, values, strict=True)]
         return torch.stack(parts).sum(0)
 
     @property

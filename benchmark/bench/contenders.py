@@ -13,7 +13,6 @@ from torch import Tensor
 from benchmark.loss_spec import load_loss
 from benchmark.options import UserError, look_up
 from benchmark.peers import PEERS, Peer, our_mean, public_mean
-from benchmark.peers.building import ONE_CLASS
 from losses import BOX, MASK, BoxLoss, MaskLoss
 from losses.adapters import Kind
 
@@ -40,8 +39,10 @@ class Contender:
 
     def takes(self, size: Size) -> bool:
         """Whether it is the same loss for as many classes."""
-        single = self.peer is not None and self.peer.classes == ONE_CLASS
-        return not (single and size.kind == "mask" and size.shape[1] > 1)
+        if self.peer is None or size.kind == "box":
+            return True
+        one = size.shape[1] == 1
+        return any((classes == 1) == one for classes in self.peer.classes)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _peers_of_ours() -> dict[str, list[Peer]]:
 def _name(text: str) -> str:
     """Registered name in the text of one of ours."""
     entry = yaml.safe_load(text)
-    return entry if isinstance(entry, str) else entry["name"]
+    return entry if isinstance(entry, str) else entry.get("name", "sum")
 
 
 def _has_defaults(cls: type) -> bool:

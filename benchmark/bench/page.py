@@ -59,12 +59,7 @@ def write_pages(folder: Path) -> None:
 
 def speed_page(rows: list[Row], environment: dict[str, Any]) -> str:
     """The page as Markdown."""
-    summary = summary_line(rows)
-    lines = [
-        *_introduction(environment),
-        f"{summary[0].upper()}{summary[1:]}.",
-        "",
-    ]
+    lines = [*_introduction(environment), *_slower(rows), ""]
     public = [row for row in rows if row.value]
     for setting in dict.fromkeys(row.setting for row in public):
         lines += [f"## Beside public losses: {setting}", ""]
@@ -74,6 +69,24 @@ def speed_page(rows: list[Row], environment: dict[str, Any]) -> str:
                 lines += [f"### {title}", "", *_ratio_table(part), ""]
     lines += _own_tables(rows)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _slower(rows: list[Row]) -> list[str]:
+    """Which of our losses is slower than a public one, and where it is worst."""
+    late = [row for row in rows if row.slower]
+    compared = sum(row.compared for row in rows)
+    if not late:
+        return [f"Ours is slower in none of {compared} comparisons."]
+    lines = [f"Ours is slower in {len(late)} of {compared} comparisons:", ""]
+    for name in dict.fromkeys(row.loss.split(" ")[0] for row in late):
+        own = [row for row in late if row.loss.split(" ")[0] == name]
+        worst = min(own, key=lambda row: row.speedup or 0.0)
+        count = f"{len(own)} comparison{'s' * (len(own) > 1)}"
+        lines.append(
+            f"- `{name}`, {count}; least {worst.speedup:.2f}: beside {worst.beside}, {worst.size}, "
+            f"{worst.setting}"
+        )
+    return lines
 
 
 def _introduction(environment: dict[str, Any]) -> list[str]:

@@ -69,7 +69,7 @@ MONAI = (
     _monai(
         "DiceCELoss",
         "",
-        "{name: sum, terms: [{name: dice, smooth: 1.0e-5}, {name: bce}]}",
+        "{sum: [{name: dice, smooth: 1.0e-5}, {name: bce}]}",
         {"sigmoid": True, "reduction": "mean"},
         classes=ONE_CLASS,
         note="With several classes its second term is softmax cross entropy.",
@@ -77,21 +77,20 @@ MONAI = (
     _monai(
         "DiceCELoss",
         "(softmax=True)",
-        "{name: sum, terms: [{name: dice, smooth: 1.0e-5, activation: softmax_with_background}, "
+        "{sum: [{name: dice, smooth: 1.0e-5, activation: softmax_with_background}, "
         "{name: cross_entropy}]}",
         {"softmax": True, "reduction": "mean", "layout": "one_hot"},
     ),
     _monai(
         "DiceFocalLoss",
         "",
-        "{name: sum, terms: [{name: dice, smooth: 1.0e-5}, {name: focal, alpha: null}]}",
+        "{sum: [{name: dice, smooth: 1.0e-5}, {name: focal, alpha: null}]}",
         {"sigmoid": True, "reduction": "mean"},
     ),
     _monai(
         "GeneralizedDiceFocalLoss",
         "",
-        "{name: sum, terms: [{name: generalised_dice, smooth: 1.0e-5}, "
-        "{name: focal, alpha: null}]}",
+        "{sum: [{name: generalised_dice, smooth: 1.0e-5}, {name: focal, alpha: null}]}",
         {"sigmoid": True, "reduction": "mean"},
     ),
     _monai("FocalLoss", "", "{name: focal, alpha: null}", {"reduction": "mean"}),
@@ -137,7 +136,7 @@ MONAI = (
     _monai(
         "SoftDiceclDiceLoss",
         "(smooth=1e-8)",
-        "{name: sum, terms: [{name: dice, weight: 0.5}, {name: soft_cl_dice, weight: 0.5}]}",
+        "{sum: [{name: dice, weight: 0.5}, {name: soft_cl_dice, weight: 0.5}]}",
         {"sigmoid": True, "smooth": 1e-8, "reduction": "mean"},
         classes=ONE_CLASS,
     ),
@@ -146,7 +145,7 @@ MONAI = (
     _monai(
         "AsymmetricUnifiedFocalLoss",
         "",
-        f"{{name: unified_focal, weight: {1 / 3}, delta: 0.7}}",
+        f"{{name: unified_focal, mix: {1 / 3}, delta: 0.7}}",
         {"inputs": "probabilities", "reduction": "mean"},
         classes=ONE_CLASS,
         factor=4 / 3,

@@ -101,22 +101,22 @@ ODYSSEY = (
     ),
     _row(
         "DC_and_CE_loss",
-        "{name: sum, terms: [{name: dice}, {name: cross_entropy}]}",
+        "{sum: [{name: dice}, {name: cross_entropy}]}",
         f"Softmax Dice. {NEGATIVE}",
     ),
     _row(
         "DC_and_topk_loss",
-        "{name: sum, terms: [{name: dice}, {name: topk_bce}]}",
+        "{sum: [{name: dice}, {name: topk_bce}]}",
         f"Softmax. {NEGATIVE}",
     ),
     _row(
         "DC_and_BD_loss",
-        "{name: sum, terms: [{name: dice}, {name: boundary}]}",
+        "{sum: [{name: dice}, {name: boundary}]}",
         f"Softmax. {NEGATIVE}",
     ),
     _row(
         "DC_and_HDBinary_loss",
-        "{name: sum, terms: [{name: dice}, {name: hausdorff}]}",
+        "{sum: [{name: dice}, {name: hausdorff}]}",
         f"Softmax. {NEGATIVE}",
     ),
 )

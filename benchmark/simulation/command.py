@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -76,6 +77,8 @@ def run(
         "workers": count,
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(memory / 1e6),
+        "film": film,
+        "compare_plain": compare,
         "environment": environment.describe(torch.device(settings.device)),
     }
     with console.status("drawing"):
@@ -113,8 +116,22 @@ def check(texts: list[str], settings: Settings) -> dict[str, str]:
                 f"--gradient published: the authors have no gradient of '{text}', only of "
                 f"{', '.join(PUBLISHED)} (without options)"
             )
+        _try(label, text, settings)
         losses[label] = text
     return losses
+
+
+def _try(label: str, text: str, settings: Settings) -> None:
+    """Ask for a gradient once, so that a loss that has none ends here and not in a worker."""
+    start, target = torch.from_numpy(SHOWN_CASE).float().unsqueeze(2).expand(2, 4, 3)
+    boxes = Boxes(start, target)
+    boxes.measure()
+    try:
+        slope_of(text, settings)(boxes)
+    except Exception as error:  # a stranger's loss may raise anything
+        raise UserError(
+            f"loss '{label}': gives no gradient of three boxes: {type(error).__name__}: {error}"
+        ) from None
 
 
 def shown_paths(losses: dict[str, str], settings: Settings) -> Paths:
@@ -142,7 +159,7 @@ def _simulate_all(
             memory.look()
 
         for label, text in losses.items():
-            bar.update(task, description=label)
+            bar.update(task, description=escape(label))
             courses[label] = simulate(text, settings, pool, advance)
     return courses, memory.peak
 

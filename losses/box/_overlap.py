@@ -88,7 +88,10 @@ class OverlapLoss(BoxLoss):
 
     def factor(self, pair: Pair) -> Tensor | None:
         """What the sum of the terms is multiplied by, ``[N]`` without gradient; None for 1."""
-        return pair.iou.detach() ** self.focal if self.focal else None
+        if not self.focal:
+            return None
+        iou = pair.iou.detach()
+        return iou**self.focal * (iou > TINY)  # 0, not next to it, for boxes apart
 
     def terms(self, pair: Pair) -> list[Term]:
         """All summands, the overlap first, each to the loss's power."""
@@ -99,7 +102,9 @@ class OverlapLoss(BoxLoss):
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         if pred.dim() != 2:
-            return self.compute(pred.reshape(-1, 4), target.reshape(-1, 4)).reshape(pred.shape[:-1])
+            # By this class: a subclass that does something before must not do it twice.
+            flat = OverlapLoss.compute(self, pred.reshape(-1, 4), target.reshape(-1, 4))
+            return flat.reshape(pred.shape[:-1])
         if is_plain(pred, target):
             return self.plain(pred, target)
         if pred.requires_grad and torch.is_grad_enabled():
@@ -190,9 +195,10 @@ def _power_slope(base: Tensor, exponent: float) -> Tensor:
 
 def _powered(term: Term, exponent: float) -> Term:
     value, slopes = term
+    powered = _power(value, exponent) - TINY**exponent  # 0 at a match, as the term itself
     if slopes is None:
-        return Term(_power(value, exponent))
-    return Term(_power(value, exponent), lambda: slopes().times(_power_slope(value, exponent)))
+        return Term(powered)
+    return Term(powered, lambda: slopes().times(_power_slope(value, exponent)))
 
 
 class _Fused(torch.autograd.Function):

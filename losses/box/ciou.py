@@ -26,7 +26,7 @@ class CIoU(OverlapLoss):
     """CIoU loss: DIoU loss + αv, where v compares the aspect ratios.
 
     Zheng et al., 2020, arXiv:1911.08287, Eq. 8 to 11: v = 4/π² (atan(w*/h*) - atan(w/h))² and
-    α = v / ((1 - IoU) + v). From 0 to 3. α is a constant for the gradient, as in the common
+    α = v / ((1 - IoU) + v). From 0 to 2.5. α is a constant for the gradient, as in the common
     implementations. The gradient of v is exact: the factor 1 / (w² + h²) of Eq. 12 is kept.
 
     Helps when the shape is what is wrong, late in training; hurts when boxes of one aspect ratio

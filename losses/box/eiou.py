@@ -15,7 +15,7 @@ from .diou import centre_distance
 class EIoU(OverlapLoss):
     """EIoU loss: DIoU loss + (difference of widths / hull width)² + the same of the heights.
 
-    Zhang et al., 2021, arXiv:2101.08158, Eq. 6. From 0 to 4. With ``focal`` at 0.5 it is
+    Zhang et al., 2021, arXiv:2101.08158, Eq. 6. From 0 to 3.25. With ``focal`` at 0.5 it is
     Focal-EIoU (Eq. 13). ``power`` takes the two differences of sides as one penalty.
 
     Helps when the sides are wrong: each is compared by itself, where CIoU compares only their

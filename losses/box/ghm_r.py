@@ -87,7 +87,7 @@ class GHMR(BoxLoss):
         return (smooth * weight).sum(-1)
 
     def _weight(self, length: Tensor, remember: bool) -> Tensor:
-        index = (length * self.bins).long().clamp(max=self.bins - 1)
+        index = (length * self.bins).long().clamp(0, self.bins - 1)
         members = index.unsqueeze(-1) == torch.arange(self.bins, device=index.device)
         latest = members.reshape(-1, self.bins).sum(0).to(length)
         counts = latest

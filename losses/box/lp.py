@@ -23,7 +23,8 @@ MIN_BETA = 1e-5
 class L1(BoxLoss):
     """L1 loss: sum of |x| over the four deltas, x = prediction - target.
 
-    Finite in float32 while every |x| is below 8e37.
+    From 0 up; finite in float32 while every |x| is below 8e37. Helps against outliers, which pull
+    no harder than other boxes; hurts near the match, where it pulls as hard as anywhere.
     """
 
     space: ClassVar[Space] = "deltas"
@@ -38,7 +39,11 @@ class SmoothL1(BoxLoss):
     """Smooth L1 loss: sum of 0.5 x²/β where |x| < β, else |x| - 0.5 β, over the four deltas.
 
     Girshick, 2015, arXiv:1504.08083, Eq. 3 is β = 1; Faster R-CNN's public code uses 1/9 for
-    its proposals, which is the default here. Finite in float32 while every |x| is below 8e37.
+    its proposals, which is the default here. From 0 up; finite in float32 while every |x| is
+    below 8e37.
+
+    Helps where L1 jitters about the match; hurts where the four errors belong together, as in a
+    large box that is shifted: it takes each by itself, and all boxes alike whatever their overlap.
 
     Attributes:
         beta: where the parabola ends, >= 0; below 1e-5 the loss is L1.
@@ -63,7 +68,8 @@ class Huber(BoxLoss):
 
     Huber, 1964, "Robust Estimation of a Location Parameter", Eq. 2.3. It is δ times Smooth L1
     with β = δ, so at δ = 1 they are the same, and another δ also changes how much the loss
-    weighs beside others. Finite in float32 while every |x| is below 8e37 / max(δ, 1).
+    weighs beside others. From 0 up; finite in float32 while every |x| is below 8e37 / max(δ, 1).
+    Helps and hurts as Smooth L1 does.
 
     Attributes:
         delta: where the parabola ends, > 0.
@@ -85,8 +91,9 @@ class Huber(BoxLoss):
 class L2(BoxLoss):
     """L2 loss: sum of x² (no factor 0.5) over the four deltas.
 
-    UnitBox (Yu et al., 2016, arXiv:1608.01471), Eq. 1. Finite in float32 while every |x| is
-    below 9e18.
+    UnitBox (Yu et al., 2016, arXiv:1608.01471), Eq. 1. From 0 up; finite in float32 while every
+    |x| is below 9e18. Helps when errors are small and alike; hurts with outliers, whose pull grows
+    with the error.
     """
 
     space: ClassVar[Space] = "deltas"

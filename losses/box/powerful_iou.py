@@ -22,7 +22,7 @@ class PowerfulIoU(OverlapLoss):
 
     Liu et al., 2024, Neural Networks 170 (doi:10.1016/j.neunet.2023.11.041).
     P = (|Δx1|/w* + |Δx2|/w* + |Δy1|/h* + |Δy2|/h*) / 4 over the four edges, and
-    u(x) = 3x exp(-x²). From 0 to 2 (version 2: to 2.6).
+    u(x) = 3x exp(-x²). From 0 to 2 (version 2 at its λ: to 1.87).
 
     Helps when other penalties blow predictions up: P is measured by the target alone, so a
     larger hull gains nothing. Hurts when one box holds the other: P is the same wherever the inner

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..base import register_box
 from ..options import require
 from ._geometry import Pair, Slopes
-from ._overlap import OverlapLoss, Term
+from ._overlap import TINY, OverlapLoss, Term
 from ._state import is_training_step
 
 
@@ -27,7 +27,9 @@ class RunningMean:
 
     def update(self, latest: Tensor, momentum: float) -> None:
         """Move towards ``latest``, a scalar, by the share ``momentum`` of the way."""
-        self.value = self.value.to(latest).lerp(latest, momentum)
+        before = self.value.to(latest)
+        # A step that is not finite is skipped by whoever trains, and must leave nothing behind.
+        self.value = torch.where(latest.isfinite(), before.lerp(latest, momentum), before)
 
 
 @register_box("wise_iou")
@@ -117,7 +119,9 @@ class WiseIoU(OverlapLoss):
     def factor(self, pair: Pair) -> Tensor | None:
         if self.form == "v1":
             return super().factor(pair)
-        outlier = super().overlap_term(pair).value.detach() / self._mean.value.to(pair.iou)
+        outlier = super().overlap_term(pair).value.detach() / self._mean.value.to(pair.iou).clamp(
+            min=TINY
+        )
         return FOCUS[self.form](self, outlier)
 
 

@@ -149,7 +149,8 @@ def _weight(target: Tensor, seen: Tensor | None, weights: Weights) -> Tensor | N
     if weights is None:
         return None if seen is None else seen.to(target.dtype)
     foreground, background = weights
-    weight = target * (foreground - background) + background
+    # Not target * (foreground - background) + background, which rounds a small one away.
+    weight = target * foreground + (1 - target) * background
     return weight if seen is None else weight.where(seen, 0)
 
 

@@ -49,7 +49,7 @@ class GeneralisedDice(GeneralisedOverlap):
 
     Sudre et al., 2017, arXiv:1707.03237. The paper counts the background as a class:
     ``activation: softmax_with_background``. One class without it gives the Dice loss.
-    An image without any foreground costs 1 and has no gradient, unless ``smooth`` is above 0; the
+    An image without any foreground has no gradient; it costs 1, or 0 if ``smooth`` is above 0. The
     weighted sums are small, so 1e-5 is much already.
 
     0 for a match to 1. Helps when classes differ much in size; hurts when a tiny class appears in

@@ -50,7 +50,7 @@ class LovaszLoss(MaskLoss):
         """
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        error, mask = self.errors(logits, target)
+        error, mask = self.errors(logits.where(valid, 0), target)
         # An ignored pixel comes last, where nothing follows that it could influence, and is cut
         # off together with all that is negative.
         error = _lines(error.where(valid, -1), self.scope)

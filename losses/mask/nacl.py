@@ -59,7 +59,7 @@ class NACL(MaskLoss):
         return self.alpha == 0
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        z, label = with_background(logits, target)
+        z, label = with_background(logits.where(valid, 0), target)
         label = label.where(valid, 0)
         entropy = -(label * z.log_softmax(1)).sum(1, keepdim=True)
         gap = z - self._shares(label)

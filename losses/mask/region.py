@@ -79,12 +79,13 @@ class RegionLoss(MaskLoss):
             regions = sigmoid_regions(x, y, seen, self.needs_squares)
         if self.scope == "batch":
             regions = regions.pooled(0)
-        weights = self.weights(regions)
+        weights, counted = self.weights(regions), regions.count > 0
         if self.average == "micro":
             regions, weights = regions.pooled(1, weights), None
+            counted = counted.any(1, keepdim=True)
         loss = self.of_regions(regions)
         if seen is not None or x.shape[2] == 0:
-            loss = loss.where(regions.count > 0, 0)
+            loss = loss.where(counted, 0)
         return self._mean(loss, regions, weights).expand(len(logits))
 
     def weights(self, regions: Regions) -> Tensor | None:

@@ -29,6 +29,7 @@ class TverskyOverlap(OverlapLoss):
         super().__post_init__()
         require(self.alpha >= 0, "alpha", ">= 0", self.alpha)
         require(self.beta >= 0, "beta", ">= 0", self.beta)
+        require(self.alpha + self.beta > 0, "beta", "> 0 where alpha is 0", self.beta)
 
     def ratio(self, regions: Regions) -> tuple[Tensor, Tensor]:
         error = self.alpha * regions.false + self.beta * regions.missed

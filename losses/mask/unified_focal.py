@@ -25,7 +25,7 @@ class UnifiedFocal(MaskLoss):
     one loss of pixels or regions alone does not do; hurts calibration.
 
     Attributes:
-        weight: λ, 0 to 1.
+        mix: λ, share of the pixels' part, 0 to 1; the regions' part has 1 - λ.
         delta: δ, weight of the foreground, 0 to 1.
         gamma: γ, 0 to below 1: how strongly easy background is discounted and foreground that is
             nearly right is emphasised.
@@ -33,7 +33,7 @@ class UnifiedFocal(MaskLoss):
             emphasise both regions.
     """
 
-    weight: float = 0.5
+    mix: float = 0.5
     delta: float = 0.6
     gamma: float = 0.5
     symmetric: bool = False
@@ -42,7 +42,7 @@ class UnifiedFocal(MaskLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.weight <= 1, "weight", "between 0 and 1", self.weight)
+        require(0 <= self.mix <= 1, "mix", "between 0 and 1", self.mix)
         require(0 <= self.delta <= 1, "delta", "between 0 and 1", self.delta)
         require(0 <= self.gamma < 1, "gamma", ">= 0 and < 1", self.gamma)
 
@@ -60,4 +60,4 @@ class UnifiedFocal(MaskLoss):
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         pixels = self.pixels.compute(logits, target, valid)
         regions = self.regions.compute(logits, target, valid)
-        return self.weight * pixels + (1 - self.weight) * regions
+        return self.mix * pixels + (1 - self.mix) * regions

@@ -57,7 +57,7 @@ class WassersteinDice(MaskLoss):
         require(sound and any(a for a, _ in pairs), "distances", allowed, m)
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        logits, label = with_background(logits, target)
+        logits, label = with_background(logits.where(valid, 0), target)
         label = label.where(valid, 0)
         cost = torch.einsum("kl,nlhw->nkhw", self._matrix(logits), logits.softmax(1))
         error = (label * cost).sum((2, 3))  # Σ δ over the pixels of each label, [N, 1 + C]

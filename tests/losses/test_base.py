@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
 import pytest
@@ -186,3 +186,10 @@ def test_mask_target_of_any_type(mask_loss, dtype):
     expected = mask_loss(logits, (logits > 0).float(), valid)
     assert mask_loss(logits, (logits > 0).to(dtype), valid).equal(expected)
     assert mask_loss(logits.double(), logits > 0, valid).dtype == torch.float64
+
+
+def test_no_option_is_called_as_a_key_of_an_entry():
+    """An experiment file could not set it."""
+    for name, cls in {**losses.BOX, **losses.MASK}.items():
+        options = {field.name for field in fields(cls) if field.init}
+        assert not options & {"name", "label", "weight", "sum", "kind"}, name

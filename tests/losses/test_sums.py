@@ -211,3 +211,16 @@ def test_a_box_loss_of_ones_own_can_be_a_term(monkeypatch):
     monkeypatch.setitem(losses.BOX, "constant", Constant)
     loss = losses.get("box_sum", terms=[{"name": "constant", "weight": 2}])
     assert loss(*boxes()).tolist() == [14] * 5
+
+
+def test_progress_between_forward_and_backward():
+    loss = losses.get(
+        "sum", terms=[{"name": "bce"}, {"name": "dice", "weight": {"from": 0, "to": 1}}]
+    )
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    target = torch.ones(1, 1, 4, 4)
+    value = loss(logits, target, target > 0).sum()
+    loss.progress(1.0)
+    value.backward()
+    # The dice term had weight 0 when the value was taken: BCE's p - y over 16 pixels is left.
+    torch.testing.assert_close(logits.grad, torch.full((1, 1, 4, 4), -0.5 / 16))

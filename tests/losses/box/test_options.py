@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import losses
+
+
+def pairs(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes ``[n, 4]`` about 30 px long, and targets shifted against them."""
+    low = torch.arange(2.0 * n).view(n, 2) * 7
+    pred = torch.cat((low, low + torch.tensor([30.0, 20.0])), 1)
+    return pred, pred + torch.arange(1.0, n + 1)[:, None]
 
 
 @pytest.mark.parametrize(
@@ -44,3 +52,18 @@ def test_options_out_of_range(name, options, message):
 def test_losses_without_iou_have_not_its_options(name):
     with pytest.raises(TypeError, match="has no option 'inner_ratio'"):
         losses.get(name, inner_ratio=0.8)
+
+
+@pytest.mark.parametrize("power", [0.1, 0.5, 3.0])
+@pytest.mark.parametrize("name", ["iou", "giou", "diou", "ciou", "eiou"])
+def test_any_power_costs_nothing_at_a_match(name, power):
+    _, target = pairs()
+    assert losses.get(name, power=power)(target, target).abs().max() < 1e-6
+
+
+def test_focal_leaves_disjoint_boxes_without_any_loss():
+    loss = losses.get("eiou", focal=0.05)
+    pred = torch.tensor([[60.0, 20, 90, 60]], requires_grad=True)  # apart in x only
+    value = loss(pred, torch.tensor([[10.0, 20, 50, 60]]))
+    assert value.item() == 0
+    assert not torch.autograd.grad(value.sum(), pred)[0].any()

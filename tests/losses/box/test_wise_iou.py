@@ -11,6 +11,14 @@ import torch
 
 import losses
 
+
+def pairs(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes ``[n, 4]`` about 30 px long, and targets shifted against them."""
+    low = torch.arange(2.0 * n).view(n, 2) * 7
+    pred = torch.cat((low, low + torch.tensor([30.0, 20.0])), 1)
+    return pred, pred + torch.arange(1.0, n + 1)[:, None]
+
+
 # 1 - IoU = 6/7; centres 50 apart in square, hull 15 x 15, so d²/c² = 50/450.
 FIRST = [0.0, 0, 10, 10], [5.0, 5, 15, 15]
 # 1 - IoU = 1; d²/c² = 64/104.
@@ -145,3 +153,28 @@ def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=r"loss 'wise_iou': ") as error:
         losses.get("wise_iou", **options)
     assert str(error.value).endswith(message)
+
+
+def test_boxes_in_more_dimensions_count_once():
+    pred, target = pairs(6)
+    flat, deep = (losses.get("wise_iou", momentum=0.5) for _ in range(2))
+    flat(pred.clone().requires_grad_(), target)
+    deep(pred.view(2, 3, 4).clone().requires_grad_(), target.view(2, 3, 4))
+    assert flat.state_dict()["mean"].item() == pytest.approx(deep.state_dict()["mean"].item())
+
+
+def test_a_batch_that_is_not_finite_leaves_nothing_behind():
+    loss = losses.get("wise_iou", momentum=0.5)
+    pred, target = pairs(4)
+    loss(torch.full_like(pred, torch.nan).requires_grad_(), target)
+    assert loss.state_dict()["mean"].item() == 1
+
+
+def test_perfect_matches_alone_are_finite():
+    loss = losses.get("wise_iou", momentum=1.0)
+    _, target = pairs(4)
+    pred = target.clone().requires_grad_()
+    value = loss(pred, target)
+    value.sum().backward()
+    assert not value.any()
+    assert pred.grad.isfinite().all()

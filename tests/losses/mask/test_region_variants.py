@@ -151,7 +151,7 @@ def test_unified_focal_is_the_sum_of_its_parts(symmetric):
         pixels = losses.get("focal", alpha=0.6, gamma=0.4)(*masks)
     else:
         pixels = losses.get("asymmetric_focal", delta=0.6, gamma=0.4)(*masks)
-    value = losses.get("unified_focal", weight=0.3, gamma=0.4, symmetric=symmetric)(*masks)
+    value = losses.get("unified_focal", mix=0.3, gamma=0.4, symmetric=symmetric)(*masks)
     torch.testing.assert_close(value, 0.3 * pixels + 0.7 * regions)
 
 
@@ -193,7 +193,7 @@ def test_wrong_options(options, message):
         ("focal_tversky", "gamma", 0, "> 0"),
         ("asymmetric_similarity", "beta", -1, ">= 0"),
         ("asymmetric_focal_tversky", "gamma", 1, ">= 0 and < 1"),
-        ("unified_focal", "weight", 1.1, "between 0 and 1"),
+        ("unified_focal", "mix", 1.1, "between 0 and 1"),
         ("penalty_dice", "k", -1, ">= 0"),
         ("mcc", "smooth", 0, "> 0"),
         ("exp_log", "gamma_cross", 0, "> 0"),
@@ -323,3 +323,12 @@ def test_same_as_kornia():
     for name, options, expected in pairs:
         value = losses.get(name, **shared, **options)(logits, target, everything(target))
         torch.testing.assert_close(value.mean(), expected)
+
+
+@pytest.mark.parametrize("name", ["generalised_dice", "penalty_dice"])
+def test_no_foreground_costs_the_same_with_an_ignored_pixel(name):
+    logits, target = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    valid = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+    whole = losses.get(name)(logits, target, valid)
+    valid[..., 0, 0] = False
+    assert losses.get(name)(logits, target, valid).item() == whole.item()
