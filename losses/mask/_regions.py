@@ -52,6 +52,23 @@ class Regions:
         """The same for each class's background: false and missed pixels change places."""
         return Regions(self.false, self.wrong, self.squares, self.count - self.actual, self.count)
 
+    def beside(self, other: Regions) -> Regions:
+        """The classes of both, these first."""
+
+        def join(a: Tensor, b: Tensor) -> Tensor:
+            return torch.cat((a, b), 1)
+
+        squares = None
+        if self.squares is not None and other.squares is not None:
+            squares = join(self.squares, other.squares)
+        return Regions(
+            join(self.missed, other.missed),
+            join(self.wrong, other.wrong),
+            squares,
+            join(self.actual, other.actual),
+            join(self.count, other.count),
+        )
+
     def pooled(self, dimension: int, weights: Tensor | None = None) -> Regions:
         """All images (0) or classes (1) as one; their sums may be weighted."""
 
@@ -94,6 +111,9 @@ def softmax_regions(
         logits, target, seen, squared: as in :func:`sigmoid_regions`.
         background: whether the background is a class of its own, the first one.
     """
+    if logits.shape[1] == 1:  # the softmax of 0 and one logit is the logit's sigmoid
+        one = sigmoid_regions(logits, target, seen, squared)
+        return one.complement.beside(one) if background else one
     if is_plain(logits, target):
         sums = _plain_choice_sums(logits, target, seen, squared)
     else:
