@@ -21,7 +21,6 @@ ARROWS = 13  # along each side of the map; none starts on a kink of the IoU
 FINE = 61  # points along each side of the value map
 PRED = 12.0  # pixels, side of the prediction
 LONGEST = 0.95  # an arrow's greatest length, in units of the distance between arrows
-ARROW = r"$\rightarrow$"
 STILL = 1e-6  # 1/px: a pull below this is drawn as a dot
 
 

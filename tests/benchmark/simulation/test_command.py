@@ -133,3 +133,12 @@ def _group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_loss_without_gradient_is_refused_before_anything_runs(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def constant(pred, target):\n    return (pred - target).detach().abs().sum(-1)\n"
+    )
+    text = f"{{name: '{tmp_path}/mine.py:constant', kind: box}}"
+    with pytest.raises(UserError, match="gives no gradient of three boxes"):
+        check([text], Settings(points=1))
