@@ -2,8 +2,8 @@
 
 Files are the truth: an experiment's folder holds ``experiment.yaml``, ``cells.txt`` (the names of
 its cells) and, in ``runs/``, one folder a cell with ``config.yaml``, ``environment.json``,
-``history.csv``, ``log.txt``, and ``metrics.json``, which is written last: its presence means that
-the run has ended. All but the log are written beside their place and then moved there, so none is
+``history.csv``, ``details.json``, ``log.txt``, and ``metrics.json``, which is written last: its
+presence means that the run has ended. Tuning runs lie in ``tuning/`` in the same form. All but the log are written beside their place and then moved there, so none is
 ever seen half-written. Tables are collected from these files. Merging results is copying run
 folders, those of the same experiment into one folder, or any into one without ``cells.txt``.
 """
@@ -52,6 +52,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON atomically; NaN, which JSON lacks, becomes null."""
     write_text(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
+
+
+def _compact_json(content: dict[str, Any]) -> str:
+    """JSON for machines: one line, NaN as null."""
+    return json.dumps(_without_nan(content), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def _without_nan(value: Any) -> Any:
@@ -137,6 +142,20 @@ class RunFolder:
                 raise UserError(
                     f"{file}: is damaged ({error!r}); delete the folder to train the run again"
                 ) from None
+
+    def write_details(self, details: dict[str, Any]) -> None:
+        """Keep the breakdowns of the test metrics; before :meth:`finish`."""
+        write_text(self.path / "details.json", _compact_json(details))
+
+    def details(self) -> dict[str, Any] | None:
+        """What :meth:`write_details` wrote, or None."""
+        file = self.path / "details.json"
+        return read_json(file) if file.exists() else None
+
+    def environment(self) -> dict[str, Any] | None:
+        """What the run ran on, or None before it began."""
+        file = self.path / "environment.json"
+        return read_json(file) if file.exists() else None
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """Write ``metrics.json``: from now on the run counts as ended. The checkpoint goes."""

@@ -14,7 +14,8 @@ from benchmark.curves.evaluate import Array, box_loss
 from benchmark.curves.lineup import each
 from benchmark.curves.panels import head, panel_each
 from benchmark.loss_spec import NamedLoss
-from benchmark.report.drawing import PALETTE, add_legend
+from benchmark.report.drawing import add_legend
+from benchmark.report.styles import PALETTE
 
 REACH = 54.0  # pixels from the target's centre to the edge of the map
 ARROWS = 13  # along each side of the map; none starts on a kink of the IoU

@@ -15,7 +15,8 @@ from benchmark.curves.box_paths import FAMILY
 from benchmark.curves.evaluate import box_loss
 from benchmark.curves.lineup import pick
 from benchmark.loss_spec import NamedLoss
-from benchmark.report.drawing import PAGE, PALETTE
+from benchmark.report.drawing import PAGE
+from benchmark.report.styles import PALETTE
 
 TARGET = np.array([0.0, 0.0, 40.0, 40.0])
 PLACEMENTS = {

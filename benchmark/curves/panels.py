@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.report.drawing import GREY, PAGE, PALETTE, Style, add_legend, loss_styles
+from benchmark.report.drawing import GREY, PAGE, add_legend
+from benchmark.report.styles import PALETTE, Style, loss_styles
 
 COLUMNS = 5
 PANEL_HEIGHT = 1.12  # inches

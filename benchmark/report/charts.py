@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -18,48 +16,22 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.drawing import (
     RC,
-    Style,
     add_interval,
     add_legend,
     add_loss_axis,
     add_row,
     grey_handle,
     loss_handle,
-    loss_styles,
     new_figure,
 )
-from benchmark.report.tables import slug
-from benchmark.statistics import MIN_PAIRS, REFERENCES, RUN, groups, mean_interval, scores
+from benchmark.report.panels import Panel, panels
+from benchmark.statistics import MIN_PAIRS, REFERENCES, mean_interval, scores
 
 STEEP = 0.25  # part of the epochs in which the curves rise too steeply to tell apart
 
 
 class LeftOut(Exception):
     """A chart has nothing to show; the message says why."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one chart shows: the runs, epochs and summary of one (task, data set, model).
-
-    ``stem`` is its part of the file names, not shared with another panel of the report.
-    """
-
-    name: str
-    stem: str
-    runs: pd.DataFrame
-    history: pd.DataFrame
-    summary: pd.DataFrame
-    styles: dict[str, Style]
-
-    @property
-    def metric(self) -> str:
-        return str(self.summary["metric"].iloc[0])
-
-    @property
-    def losses(self) -> list[str]:
-        """Labels, best first."""
-        return self.summary["loss"].tolist()
 
 
 def write_charts(
@@ -92,27 +64,6 @@ def write_charts(
                     figure.savefig(path, metadata=metadata)
                     paths.append(path)
     return paths, notes
-
-
-def panels(runs: pd.DataFrame, history: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Panel]:
-    """What each (task, data set, model) has to draw; arguments as for :func:`write_charts`."""
-    if summary.empty:
-        return
-    by_task = runs.groupby("task")["loss"]
-    styles = {str(task): loss_styles(list(dict.fromkeys(losses))) for task, losses in by_task}
-    if history.empty:
-        history = runs.iloc[:0][RUN]
-    epochs = history.merge(runs[[*RUN, "status"]], on=RUN, how="inner")
-    own_runs, own_epochs = dict(groups(runs)), dict(groups(epochs))
-    stems: Counter[str] = Counter()
-    for key, rows in groups(summary):
-        name = ", ".join(key)
-        stem = slug(name)
-        stems[stem] += 1
-        if stems[stem] > 1:
-            stem = f"{stem}-{stems[stem]}"
-        own = own_epochs.get(key, epochs.iloc[:0])
-        yield Panel(name, stem, own_runs[key], own, rows, styles[key[0]])
 
 
 def convergence(panel: Panel) -> Figure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,12 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmark.report.styles import Style
+
 COLUMN, PAGE = 3.4, 7.0  # inches: the width of one column, and of the page
 MANY_LOSSES = 8  # more than these get the page's width
 LEGEND_ROW = 0.17  # inches
-PALETTE = [sns.color_palette("colorblind")[i] for i in (0, 1, 2, 3, 4, 5, 9, 6, 7, 8)]
-"""Seaborn's palette with its two that are faint on white, grey and yellow, put last."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "0.45"
 RC: Any = {
     **sns.axes_style("ticks", {"axes.grid": True, "grid.color": "0.92"}),
@@ -37,25 +35,6 @@ RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "lossbench",
 }
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a loss looks, the same in every chart of its task."""
-
-    colour: tuple[float, float, float]
-    marker: str
-
-
-def loss_styles(losses: list[str]) -> dict[str, Style]:
-    """Colour (safe for the colour-blind) and marker of each loss, by its place in the list.
-
-    Colours repeat after 10 losses and markers after 7, so 70 losses look different.
-    """
-    return {
-        loss: Style(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)])
-        for i, loss in enumerate(losses)
-    }
 
 
 def new_figure(losses: int, height: float) -> tuple[Figure, Axes]:

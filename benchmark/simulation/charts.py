@@ -17,7 +17,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.report.drawing import GREY, PAGE, RC, Style, add_legend, loss_handle, loss_styles
+from benchmark.report.drawing import GREY, PAGE, RC, add_legend, loss_handle
+from benchmark.report.styles import Style, loss_styles
 from benchmark.simulation.protocol import CASES_PER_POINT, CENTRE, RADIUS, STEPS
 
 STRIP_STEPS = (0, 5, 10, 20, 40, 80, 120, 200)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from benchmark.report.charts import CHARTS, Panel, panels, write_charts
-from benchmark.report.drawing import loss_styles
+from benchmark.report.charts import CHARTS, write_charts
+from benchmark.report.panels import Panel, panels
+from benchmark.report.styles import loss_styles
 from benchmark.statistics import summarise
 
 DETECTION = "detection-bccd-tiny_fcos"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.report.drawing import loss_styles
+from benchmark.report.styles import loss_styles
 from benchmark.simulation.charts import FILM_STEPS, STRIP_STEPS, write_charts, write_film
 
 LOSSES = ["iou", "giou", "a loss of mine", "d", "e"]

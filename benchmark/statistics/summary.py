@@ -1,34 +1,29 @@
-"""What the repetitions of a grid say: means, paired differences, and when to claim one.
-
-Pure functions on the data frame of runs, one row a run, with the columns ``task``, ``dataset``,
-``model``, ``loss``, ``repetition``, ``status`` and one column a metric. Metrics are fractions
-from 0 to 1, and of every metric more is better.
-"""
+"""One row a loss: its mean, its difference to the baseline, and when to claim one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-PRIMARY = {"detection": "AP", "segmentation": "mIoU_fg"}
-"""The metric that ranks the losses of a task."""
-
-STATUSES = ("done", "diverged", "failed", "timed out", "running", "pending")
-REFERENCES = ("untrained", "trivial")
-"""Predictors to measure a model against; ``<reference>/<metric>`` is a column of the runs."""
+from benchmark.statistics.frames import (
+    GROUP,
+    PRIMARY,
+    REFERENCES,
+    RUN,
+    RUN_COLUMNS,
+    STATUSES,
+    groups,
+    reference,
+    scores,
+)
+from benchmark.statistics.intervals import Estimate, paired_difference
 
 MIN_PAIRS = 3
 """Fewest pairs of runs that a verdict may rest on; see :func:`summarise`."""
 
-GROUP = ["task", "dataset", "model"]
-RUN = [*GROUP, "loss", "repetition"]
-RUN_COLUMNS = [*RUN, "status"]
 SUMMARY_COLUMNS = [
     *GROUP,
     *("rank", "loss", "metric", "n", "diverged", "failed", "unfinished"),
@@ -36,93 +31,6 @@ SUMMARY_COLUMNS = [
     *("baseline", "level", "diff", "diff_low", "diff_high", "n_pairs", "verdict"),
     *REFERENCES,
 ]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its t-interval, in the units of the values.
-
-    Attributes:
-        mean: NaN where there is no value.
-        low, high: bounds of the interval of the mean; NaN where ``n < 2``.
-        sd: standard deviation with ``n - 1`` in the denominator; NaN where ``n < 2``.
-        n: number of values.
-    """
-
-    mean: float
-    low: float
-    high: float
-    sd: float
-    n: int
-
-
-def mean_interval(values: pd.Series, level: float = 0.95) -> Estimate:
-    """Mean of ``values`` (NaN left out) with Student's interval ``mean ± t sd / sqrt(n)``.
-
-    ``t`` is the ``(1 + level) / 2`` quantile of Student's distribution with ``n - 1`` degrees of
-    freedom (Student, "The probable error of a mean", Biometrika 1908).
-
-    Raises:
-        ValueError: ``level`` does not lie between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}, but must lie between 0 and 1 (0.95 for 95 %)")
-    known = values.dropna().to_numpy(dtype=float)
-    n = len(known)
-    mean = float(known.mean()) if n else float("nan")
-    if n < 2:
-        return Estimate(mean, float("nan"), float("nan"), float("nan"), n)
-    sd = float(known.std(ddof=1))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / float(np.sqrt(n))
-    return Estimate(mean, mean - half, mean + half, sd, n)
-
-
-def paired_difference(values: pd.Series, baseline: pd.Series, level: float = 0.95) -> Estimate:
-    """Mean of ``values - baseline`` over the repetitions that both have, with its t-interval.
-
-    Both are indexed by repetition. Repetitions share their initial weights, batches and
-    augmentations, so the difference within one is free of what those contribute to the spread.
-    A repetition that either lacks (absent or NaN) is left out.
-
-    Raises:
-        ValueError: a repetition occurs twice in an index, or ``level`` is not in (0, 1).
-    """
-    for name, series in (("values", values), ("baseline", baseline)):
-        twice = series.index[series.index.duplicated()]
-        if len(twice):
-            raise ValueError(f"repetition {twice[0]} occurs more than once in {name}")
-    return mean_interval(values - baseline, level)
-
-
-def groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
-    """Each (task, data set, model) with its rows, in the order in which they first appear."""
-    for (task, dataset, model), rows in frame.groupby(GROUP, sort=False):
-        yield (str(task), str(dataset), str(model)), rows
-
-
-def scores(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Values of ``metric`` as a table ``[repetition, loss]`` for the runs of one group.
-
-    ``runs`` holds one task, data set and model. The losses keep the order of ``runs``; what is
-    not done, or where the metric is undefined, is NaN.
-    """
-    values = runs[metric] if metric in runs else pd.Series(float("nan"), index=runs.index)
-    done = values.where(runs["status"] == "done").astype(float)
-    table = done.set_axis(pd.MultiIndex.from_frame(runs[["repetition", "loss"]])).unstack("loss")
-    return table.sort_index()[list(dict.fromkeys(runs["loss"]))]
-
-
-def reference(runs: pd.DataFrame, name: str, metric: str) -> float:
-    """Mean over repetitions of what the predictor ``name`` (of :data:`REFERENCES`) gets.
-
-    ``runs`` holds one task, data set and model. Every loss of a repetition starts from the same
-    weights, so a repetition counts once, however many of its runs report the value. NaN where
-    none does.
-    """
-    column = f"{name}/{metric}"
-    if column not in runs:
-        return float("nan")
-    return float(runs[column].astype(float).groupby(runs["repetition"]).mean().mean())
 
 
 def summarise(

@@ -1,0 +1,55 @@
+"""All that a report is made of, read from files once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.statistics import groups
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a results folder holds.
+
+    Attributes:
+        name: of the experiment, or of the experiments joined by " + ".
+        description: as the experiment file has it.
+        runs: one row a run; see :meth:`benchmark.store.Store.collect`. ``cell`` is the name of
+            its folder.
+        history: one row an epoch of a run.
+        tuning: one row a tuning run; see :meth:`benchmark.store.Store.collect_tuning`. Empty
+            where nothing was tuned.
+        details: cell -> what :mod:`benchmark.metrics` broke down of its test predictions; lacks
+            the runs that have none (made before there were any, or not done).
+        configs: cell -> its ``config.yaml`` as a mapping.
+        environments: cell -> its ``environment.json``.
+        failures: cell -> ``{"error": ..., "traceback": ...}`` of the failed runs.
+        folders: cell -> its folder.
+        experiments: source folder -> the experiment as a mapping (empty for copied runs).
+        baselines: task -> label of the loss that the others are compared with.
+        targets: (task, data set, model) -> metric -> value on the validation split to reach.
+        tune_metrics: (task, data set, model) -> metric of the validation split tuned by.
+    """
+
+    name: str
+    description: str
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
+    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    baselines: dict[str, str] = field(default_factory=dict)
+    targets: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
+    tune_metrics: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def tables(self) -> list[tuple[str, str, str]]:
+        """Each (task, data set, model) in the order of the runs."""
+        return [key for key, _ in groups(self.runs)]

@@ -1,0 +1,58 @@
+"""What charts and page show: the runs, epochs and summary of one (task, data set, model)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark.report.styles import Style, loss_styles
+from benchmark.report.tables import slug
+from benchmark.statistics import RUN, groups
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one chart shows: the runs, epochs and summary of one (task, data set, model).
+
+    ``stem`` is its part of the file names, not shared with another panel of the report.
+    """
+
+    name: str
+    stem: str
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    summary: pd.DataFrame
+    styles: dict[str, Style]
+
+    @property
+    def metric(self) -> str:
+        return str(self.summary["metric"].iloc[0])
+
+    @property
+    def losses(self) -> list[str]:
+        """Labels, best first."""
+        return self.summary["loss"].tolist()
+
+
+def panels(runs: pd.DataFrame, history: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Panel]:
+    """What each (task, data set, model) has to draw; arguments as for :func:`write_charts`."""
+    if summary.empty:
+        return
+    by_task = runs.groupby("task")["loss"]
+    styles = {str(task): loss_styles(list(dict.fromkeys(losses))) for task, losses in by_task}
+    if history.empty:
+        history = runs.iloc[:0][RUN]
+    epochs = history.merge(runs[[*RUN, "status"]], on=RUN, how="inner")
+    own_runs, own_epochs = dict(groups(runs)), dict(groups(epochs))
+    stems: Counter[str] = Counter()
+    for key, rows in groups(summary):
+        name = ", ".join(key)
+        stem = slug(name)
+        stems[stem] += 1
+        if stems[stem] > 1:
+            stem = f"{stem}-{stems[stem]}"
+        own = own_epochs.get(key, epochs.iloc[:0])
+        yield Panel(name, stem, own_runs[key], own, rows, styles[key[0]])
