@@ -143,9 +143,7 @@ def run(
         commands.print_plan(console, grid)
         return
     try:
-        failed = commands.run_grid(
-            console,
-            grid,
+        machine = commands.Machine(
             workers=workers or len(os.sched_getaffinity(0)),
             device=runner.pick_device(device),
             threads=threads,
@@ -153,6 +151,7 @@ def run(
             cache=cache or results / ".cache",
             fresh=fresh,
         )
+        failed = commands.run_grid(console, grid, machine)
     except KeyboardInterrupt:
         errors.print("`run` continues where it was")
         raise

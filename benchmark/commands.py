@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +20,17 @@ from benchmark.grid import plan
 from benchmark.inspection import draw_sheet, statistics
 from benchmark.options import UserError, suggest
 from benchmark.reporting import write_report
-from benchmark.runner import ENDED, Grid, make_jobs, open_dataset, prepare_splits
+from benchmark.runner import (
+    Grid,
+    PlannedCell,
+    make_jobs,
+    open_dataset,
+    prepare_splits,
+    unfinished,
+)
 from benchmark.seeding import stream_seed
 from benchmark.status import print_status
+from benchmark.tuning import table_of
 from datasets import SPLITS
 from datasets.augment import Augment, Augmentation
 from datasets.cache import open_cached
@@ -31,50 +40,104 @@ def print_plan(console: Console, grid: Grid) -> None:
     """The cells of a grid with their steps and state; nothing is trained."""
     table = Table("cell", "steps", "status", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    for planned in grid.cells:
-        table.add_row(planned.folder.path.name, f"{planned.steps:,}", planned.folder.status())
+    cells = [*grid.tuning, *grid.cells]
+    tuned = {table_of(planned.cell) for planned in grid.tuning}
+    for planned in cells:
+        name, status = planned.folder.path.name, planned.folder.status()
+        if planned.cell.stage == "final" and table_of(planned.cell) in tuned:
+            # Its folder is named when its setting is known.
+            name, status = name.rpartition("-")[0], "after its tuning"
+        table.add_row(escape(name), f"{planned.steps:,}", status)
     console.print(table)
-    steps = sum(planned.steps for planned in grid.cells)
-    todo = sum(planned.steps for planned in grid.unfinished())
-    console.print(f"{len(grid.cells)} cells, about {steps:,} steps, {todo:,} of them to do")
+    steps = sum(planned.steps for planned in cells)
+    todo = sum(planned.steps for planned in unfinished(cells))
+    tuning = f" ({len(grid.tuning)} of them tuning)" if grid.tuning else ""
+    console.print(f"{len(cells)} cells{tuning}, about {steps:,} steps, {todo:,} of them to do")
 
 
-def run_grid(
-    console: Console,
-    grid: Grid,
-    *,
-    workers: int,
-    device: str,
-    threads: int,
-    loaders: int,
-    cache: Path,
-    fresh: bool,
-) -> int:
-    """Train what is missing, then report; the number of cells without a result."""
-    todo = grid.cells if fresh else grid.unfinished()
-    ended = len(grid.cells) - len(todo)
-    console.print(
-        f"[bold]{grid.experiment.name}[/]: {len(grid.cells)} runs, {ended} done before, "
-        f"{len(todo)} to do on {min(workers, max(1, len(todo)))} worker(s), {device}"
-    )
-    grid.store.write_experiment(grid.experiment, [planned.cell for planned in grid.cells])
-    if todo:
-        with shown_warnings(console), Progress(console=console, transient=True) as bar:
-            jobs = make_jobs(grid, todo, cache, device, threads, loaders, _decoding(bar))
-        if fresh:  # not before the data are known to be good
-            _clear(grid)
-        with GridDisplay(console, todo, ended, workers) as display:
-            LocalExecutor(workers).run(jobs, display)
-    missing = [planned for planned in grid.cells if planned.folder.status() not in ENDED]
+@dataclass(frozen=True)
+class Machine:
+    """How the runs of a grid are executed.
+
+    Attributes:
+        workers: runs at a time.
+        device: as torch names it.
+        threads: CPU threads of a run.
+        loaders: processes that load the samples of a run.
+        cache: folder of the decoded images.
+        fresh: forget what earlier runs left.
+    """
+
+    workers: int
+    device: str
+    threads: int
+    loaders: int
+    cache: Path
+    fresh: bool
+
+
+def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
+    """Tune where the experiment asks for it, train what is missing, then report.
+
+    Returns:
+        The number of runs without a result; the final runs that wait for a tuning among them.
+    """
+    planned = len(grid.cells)
+    if grid.tuning:
+        tuned = {table_of(one.cell) for one in grid.tuning}
+        others = [one for one in grid.cells if table_of(one.cell) not in tuned]
+        _write_experiment(replace(grid, cells=others))
+        _train(console, grid, grid.tuning, machine, "tuning")
+        grid = grid.with_chosen_settings()
+    _write_experiment(grid)
+    _train(console, grid, grid.cells, machine, "final" if grid.tuning else "")
+    missing = unfinished([*grid.tuning, *grid.cells])
+    waiting = planned - len(grid.cells)
     if missing:
         console.print(f"[red]{len(missing)} run(s) without a result[/]; the reasons:")
         print_status(console, grid.store, only_failures=True)
+    if waiting:
+        console.print(f"[red]{waiting} final run(s) wait[/] for the tuning of their losses")
     write_report(console, grid.store, None)
-    return len(missing)
+    return len(missing) + waiting
 
 
-def _clear(grid: Grid) -> None:
-    for planned in grid.cells:
+def _write_experiment(grid: Grid) -> None:
+    cells = [planned.cell for planned in [*grid.tuning, *grid.cells]]
+    grid.store.write_experiment(grid.experiment, cells)
+
+
+def _train(
+    console: Console, grid: Grid, cells: list[PlannedCell], machine: Machine, phase: str
+) -> None:
+    """Train those of ``cells`` that have not ended, all of them where asked to start afresh."""
+    todo = cells if machine.fresh else unfinished(cells)
+    ended = len(cells) - len(todo)
+    name = f"{grid.experiment.name}, {phase}" if phase else grid.experiment.name
+    console.print(
+        f"[bold]{escape(name)}[/]: {len(cells)} runs, {ended} done before, {len(todo)} to do on "
+        f"{min(machine.workers, max(1, len(todo)))} worker(s), {machine.device}"
+    )
+    if not todo:
+        return
+    with shown_warnings(console), Progress(console=console, transient=True) as bar:
+        jobs = make_jobs(
+            grid,
+            todo,
+            machine.cache,
+            machine.device,
+            machine.threads,
+            machine.loaders,
+            _decoding(bar),
+        )
+    if machine.fresh:  # not before the data are known to be good
+        _clear(cells)
+    with GridDisplay(console, todo, ended, machine.workers) as display:
+        LocalExecutor(machine.workers).run(jobs, display)
+
+
+def _clear(cells: list[PlannedCell]) -> None:
+    for planned in cells:
         with planned.folder.lock() as mine:
             if not mine:
                 raise UserError(

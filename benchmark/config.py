@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from benchmark.entries import Named, NamedLoss
 from benchmark.optimization import OPTIMIZERS, SCHEDULES
 from benchmark.options import UserError, explain, resolve_options, suggest
+from benchmark.overrides import apply_override, one_line
+from benchmark.protocol import Positive, Targets, Tune
 from datasets.augment import Augment
 
 SHIPPED = Path(__file__).parent / "configs"
@@ -28,7 +31,9 @@ PATH_OPTIONS = frozenset({"root"})
 RESERVED = frozenset({"reference", "inspect"})
 """Folders of ``results/`` that are no experiment's."""
 
-Positive = Annotated[int, Field(gt=0)]
+Table = tuple[str, str, str]
+"""Task, label of the data set, label of the model: whose losses are compared."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -107,7 +112,9 @@ class Block(Strict):
     models: Annotated[list[Named], Field(min_length=1)]
     repetitions: Positive | None = None
     baseline: str | None = None
+    targets: Targets = {}
     train: dict[str, Any] = {}
+    tune: dict[str, Any] | Literal[False] | None = None
 
 
 class Experiment(Strict):
@@ -118,6 +125,9 @@ class Experiment(Strict):
     seed: int = 0
     repetitions: Positive = 1
     train: Train = Train()
+    tune: Tune | None = None
+    targets: Targets = {}
+    logging: list[str] = []
     matrix: Annotated[dict[str, Block], Field(min_length=1)]
 
     def block_train(self, key: str) -> Train:
@@ -130,6 +140,41 @@ class Experiment(Strict):
             return Train.model_validate(merged)
         except ValidationError as error:
             raise UserError("\n".join(explain(error, Train, f"matrix.{key}.train"))) from None
+
+    def block_tune(self, key: str) -> Tune | None:
+        """The tuning of one block: the experiment's, with the block's own keys on top.
+
+        A block that says ``false`` is not tuned.
+        """
+        own = self.matrix[key].tune
+        if own is None:
+            return self.tune
+        if own is False:
+            return None
+        shared = {} if self.tune is None else self.tune.model_dump(exclude_unset=True)
+        try:
+            return Tune.model_validate({**shared, **own})
+        except ValidationError as error:
+            raise UserError("\n".join(explain(error, Tune, f"matrix.{key}.tune"))) from None
+
+    def tables(self) -> Iterator[tuple[str, Table]]:
+        """Each block's key with each (task, data set, model) that it adds runs to."""
+        for key, block in self.matrix.items():
+            for dataset in block.datasets:
+                for model in block.models:
+                    yield key, (block.task, dataset.label or dataset.name, model.shown)
+
+    def targets_by_table(self) -> dict[Table, Targets]:
+        """Values to reach; a block's take the place of the experiment's."""
+        found: dict[Table, Targets] = {}
+        for key, table in self.tables():
+            found[table] = {**self.targets, **found.get(table, {}), **self.matrix[key].targets}
+        return found
+
+    def tuning_by_table(self) -> dict[Table, Tune]:
+        """How the losses of each table are tuned; tables that are not are absent."""
+        found = {table: self.block_tune(key) for key, table in self.tables()}
+        return {table: tune for table, tune in found.items() if tune is not None}
 
     def loss_labels(self) -> list[str]:
         """Labels of all losses in the order of the file."""
@@ -149,7 +194,20 @@ class Experiment(Strict):
             raise ValueError(f"name '{self.name}' is a folder of the results that is taken")
         for key in self.matrix:
             self.block_train(key)
+        seen: dict[Table, tuple[str, Tune | None]] = {}
+        for key, table in self.tables():
+            tune = self.block_tune(key)
+            other, first = seen.setdefault(table, (key, tune))
+            if tune != first:
+                raise ValueError(
+                    f"matrix.{key} and matrix.{other} compare losses on {', '.join(table[1:])}, so "
+                    "their `tune` must be the same"
+                )
         return self
+
+
+Stage = Literal["final", "tuning"]
+REPETITION_LETTER: dict[Stage, str] = {"final": "r", "tuning": "t"}
 
 
 class CellPart(Strict):
@@ -170,6 +228,7 @@ class CellConfig(Strict):
     """All that one training run depends on, and nothing else but where its data lie."""
 
     schema_version: int = SCHEMA_VERSION
+    stage: Stage = "final"
     task: str
     loss: CellLoss
     dataset: CellPart
@@ -177,6 +236,16 @@ class CellConfig(Strict):
     repetition: int
     seed: int
     train: Train
+    tuned: dict[str, Any] = {}
+    """What the tuning set, by name; it stands in ``loss`` and ``train`` as well."""
+
+    @property
+    def setting(self) -> str:
+        """What the tuning set, as people read it: ``weight=2 lr=0.003``."""
+        return " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.tuned.items()
+        )
 
     def identity(self) -> str:
         """Hash (hex) of what the numbers depend on: no paths, and not the loss's label.
@@ -191,6 +260,9 @@ class CellConfig(Strict):
             if key not in PATH_OPTIONS
         }
         del content["loss"]["label"]
+        del content["tuned"]
+        if self.stage == "final":  # the only stage there was before there was tuning
+            del content["stage"]
         if not self.loss.term_versions:  # no sum; runs from before there were sums stay the same
             del content["loss"]["term_versions"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -199,7 +271,9 @@ class CellConfig(Strict):
     @property
     def slug(self) -> str:
         """Readable folder name of the cell; the end of it is the start of its identity."""
-        parts = [self.dataset.label, self.model.label, self.loss.label, f"r{self.repetition}"]
+        repetition = f"{REPETITION_LETTER[self.stage]}{self.repetition}"
+        setting = [self.setting] if self.stage == "tuning" else []
+        parts = [self.dataset.label, self.model.label, self.loss.label, *setting, repetition]
         readable = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", "-".join(parts)).strip("-")
         return f"{readable[:100]}-{self.identity()[:8]}"
 
@@ -218,7 +292,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not a text file in UTF-8") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not valid YAML: {_one_line(error)}") from None
+        raise UserError(f"{path}: is not valid YAML: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold a mapping of keys, got {type(content).__name__}")
     return content
@@ -250,58 +324,3 @@ def load_experiment(source: str, overrides: list[str] | None = None) -> Experime
     except ValidationError as error:
         lines = explain(error, Experiment)
         raise UserError("\n".join(f"{path}: {line}" for line in lines)) from None
-
-
-def apply_override(content: dict[str, Any], word: str) -> None:
-    """Set ``a.b.0.c=value`` in place.
-
-    ``train.*`` and ``repetitions`` are the defaults of every block, so an override of one of
-    them also takes the place of what single blocks say.
-    """
-    key, equals, text = word.partition("=")
-    if not equals or not key:
-        raise UserError(f"override '{word}': must read key.path=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"override '{word}': the value is not YAML: {_one_line(error)}") from None
-    steps = key.split(".")
-    _set(content, steps, value, word)
-    if steps[0] in ("train", "repetitions") and isinstance(content.get("matrix"), dict):
-        for block in content["matrix"].values():
-            _forget(block, steps)
-
-
-def _set(node: Any, steps: list[str], value: Any, word: str) -> None:
-    for depth, step in enumerate(steps):
-        last = depth == len(steps) - 1
-        if isinstance(node, list):
-            if not step.isdecimal() or int(step) >= len(node):
-                where = ".".join(steps[:depth])
-                raise UserError(
-                    f"override '{word}': {where} is a list of {len(node)}; "
-                    f"'{step}' must be a number from 0 to {len(node) - 1}"
-                )
-            position: Any = int(step)
-        elif isinstance(node, dict):
-            position = step
-            if not last and node.get(step) is None:
-                node[step] = {}
-        else:
-            where = ".".join(steps[:depth])
-            raise UserError(f"override '{word}': {where} is the value {node!r} and has no keys")
-        if last:
-            node[position] = value
-        else:
-            node = node[position]
-
-
-def _forget(node: Any, steps: list[str]) -> None:
-    for step in steps[:-1]:
-        node = node.get(step) if isinstance(node, dict) else None
-    if isinstance(node, dict):
-        node.pop(steps[-1], None)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.config import Block, CellConfig, CellLoss, CellPart, Experiment
 from benchmark.entries import Entry, LossEntry, Term
 from benchmark.models import MODELS
-from benchmark.options import UserError, build, look_up, resolve_options
+from benchmark.options import UserError, build, look_up, resolve_options, suggest
 from benchmark.tasks import TASKS
 from datasets import DATASETS
 from losses.schedule import Schedule
@@ -33,6 +33,7 @@ def plan(experiment: Experiment) -> list[CellConfig]:
         seen[shown] = cell
     _check_comparable(cells)
     _check_baselines(experiment)
+    _check_targets(experiment)
     # The same order within a repetition: runs that will be compared end at about the same time.
     return sorted(cells, key=lambda cell: cell.repetition)
 
@@ -49,6 +50,21 @@ def _check_comparable(cells: list[CellConfig]) -> None:
                     f"{cell.dataset.label} / {cell.model.label}: '{cell.loss.label}' and "
                     f"'{other.loss.label}' would stand in one table with different {part} "
                     "settings; give the data set or model of one block another `label`"
+                )
+
+
+def _check_targets(experiment: Experiment) -> None:
+    """A target that no run reports would never be reached, and never be missed."""
+    tasks = sorted({block.task for block in experiment.matrix.values()})
+    places = [("targets", experiment.targets, tasks)]
+    places += [(f"matrix.{k}.targets", b.targets, [b.task]) for k, b in experiment.matrix.items()]
+    for path, targets, among in places:
+        allowed = [metric for task in among for metric in TASKS[task].metrics]
+        for metric in targets:
+            if metric.partition("/")[0] not in allowed:
+                raise UserError(
+                    f"{path}: {' and '.join(among)} has no metric '{metric}'"
+                    f"{suggest(metric, allowed)}; allowed: {', '.join(allowed)}"
                 )
 
 

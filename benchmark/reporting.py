@@ -1,4 +1,4 @@
-"""From a store to the tables on the terminal and the files of the report; needs no torch."""
+"""From a results folder to tables on the terminal and the files of the report; without torch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmark import report
+from benchmark.collecting import report_data
 from benchmark.options import UserError
 from benchmark.store import Store
 
 
 def write_report(console: Console, store: Store, baseline: str | None) -> None:
-    """Write tables and charts of all runs in a store, and print the tables."""
-    runs, history = store.collect()
-    if runs.empty:
+    """Write the report of all runs in a store, and print its tables."""
+    data = report_data(store)
+    if data.runs.empty and data.tuning.empty:
         raise UserError(f"{store.path}: holds no run yet")
-    experiment = store.experiment()
-    chosen = baseline or (experiment.baselines() if experiment else None)
     try:
-        written = report.write(runs, history, store.path, chosen)
+        written = report.write(data, store.path, baseline)
     except ValueError as error:
         raise UserError(f"{store.path}: {error}") from None
     for table in written.tables:
@@ -31,5 +30,5 @@ def write_report(console: Console, store: Store, baseline: str | None) -> None:
         )
     for note in notes:
         console.print(f"note: {escape(note)}")
-    for name in ("tables", "charts", "runs"):
+    for name in ("report.html", "tables", "charts", "runs"):
         console.print(f"{name}: {escape(str(store.path / name))}")

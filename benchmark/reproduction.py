@@ -47,7 +47,7 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
                 cell.train.image_size,
                 cache or Path(temporary) / "cache",
             )
-        trivial = trivial_metrics(cell, splits)
+        trivial = trivial_metrics(cell, splits) if cell.stage == "final" else {}
         job = Job(cell, new.path, splits, device, stored.get("threads", 1), trivial=trivial)
         with console.status(f"training {run_dir.name} again") as view:
 
@@ -72,6 +72,7 @@ def _numbers(outcome: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": outcome["status"],
         **outcome.get("metrics", {}),
+        **{f"validation {k}": v for k, v in outcome.get("validation", {}).items()},
         **{f"untrained {k}": v for k, v in outcome.get("untrained", {}).items()},
         **{f"trivial {k}": v for k, v in outcome.get("trivial", {}).items()},
         **{f"diverged at {k}": v for k, v in outcome.get("diverged_at", {}).items()},
@@ -81,9 +82,12 @@ def _numbers(outcome: dict[str, Any]) -> dict[str, Any]:
 def _print_comparison(
     console: Console, expected: dict[str, Any], found: dict[str, Any]
 ) -> list[str]:
-    """Print the verdict, and the values that differ; their names."""
-    names = list(dict.fromkeys([*expected, *found]))
-    differing = [name for name in names if expected.get(name) != found.get(name)]
+    """Print the verdict, and the values that differ; their names.
+
+    What only the new run has was not yet measured when the old one was trained.
+    """
+    names = list(expected)
+    differing = [name for name in names if expected[name] != found.get(name)]
     if not differing:
         console.print(f"[green]reproduced[/]: all {len(names)} values are bit-identical")
         return []

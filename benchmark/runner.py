@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmark.config import CellConfig, CellPart, Experiment
+from benchmark.collecting import collect_tuning
+from benchmark.config import CellConfig, CellPart, Experiment, Table
 from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.options import UserError, build
 from benchmark.seeding import derive
-from benchmark.store import RunFolder, Store
+from benchmark.store import STAGE_FOLDER, RunFolder, Store
 from benchmark.tasks import TASKS
+from benchmark.tuning import Setting, apply_setting, plan_tuning, table_of
 from datasets import DATASETS, SPLITS, Dataset, DatasetError, Split
 from datasets.cache import CachedSplit, open_cached, prepare, warn_of_dropped_boxes
 
@@ -44,15 +46,56 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Grid:
-    """An experiment that is ready to be trained."""
+    """An experiment that is ready to be trained.
+
+    Attributes:
+        cells: the final runs; those of tuned losses have the settings of the file until
+            :meth:`with_chosen_settings`.
+        tuning: the runs that choose the settings.
+    """
 
     experiment: Experiment
     store: Store
     cells: list[PlannedCell]
     datasets: dict[str, Dataset]
+    tuning: list[PlannedCell]
 
-    def unfinished(self) -> list[PlannedCell]:
-        return [planned for planned in self.cells if planned.folder.status() not in ENDED]
+    def with_chosen_settings(self) -> Grid:
+        """The grid with the settings that the tuning chose.
+
+        Losses whose tuning is not over are left out: a setting chosen from fewer runs than the
+        others had would not be fair.
+        """
+        if not self.tuning:
+            return self
+        tuned = {table_of(planned.cell) for planned in self.tuning}
+        chosen = _chosen_settings(self.store)
+        cells = []
+        for planned in self.cells:
+            cell = planned.cell
+            if table_of(cell) in tuned:
+                setting = chosen.get((table_of(cell), cell.loss.label))
+                if setting is None:
+                    continue
+                cell = apply_setting(cell, setting)
+            cells.append(replace(planned, cell=cell, folder=self.store.run_folder(cell)))
+        return replace(self, cells=cells)
+
+
+def unfinished(cells: list[PlannedCell]) -> list[PlannedCell]:
+    """Those that have not ended."""
+    return [planned for planned in cells if planned.folder.status() not in ENDED]
+
+
+def _chosen_settings(store: Store) -> dict[tuple[Table, str], Setting]:
+    """(table, loss label) -> the setting that the tuning runs in the store chose."""
+    tuning = collect_tuning(store)
+    found: dict[tuple[Table, str], Setting] = {}
+    for row in tuning[tuning["chosen"]].itertuples():
+        folder = store.path / STAGE_FOLDER["tuning"] / str(row.cell)
+        key = (str(row.task), str(row.dataset), str(row.model)), str(row.loss)
+        found[key] = RunFolder(folder).config().tuned
+    return found
 
 
 def plan_grid(experiment: Experiment, results: Path) -> Grid:
@@ -61,11 +104,11 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
     Raises:
         UserError: what the experiment names does not exist or does not fit together.
     """
-    cells = plan(experiment)
+    finals = plan(experiment)
     store = Store(results / experiment.name)
     datasets: dict[str, Dataset] = {}
     planned = []
-    for cell in cells:
+    for cell in [*finals, *plan_tuning(experiment, finals)]:
         key = _key(cell.dataset)
         if key not in datasets:
             datasets[key] = open_dataset(cell.dataset)
@@ -83,7 +126,9 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
         )
         planned.append(PlannedCell(cell, store.run_folder(cell), steps))
     _check_folders(planned)
-    return Grid(experiment, store, planned, datasets)
+    final = [one for one in planned if one.cell.stage == "final"]
+    tuning = [one for one in planned if one.cell.stage == "tuning"]
+    return Grid(experiment, store, final, datasets, tuning)
 
 
 def _check_folders(planned: list[PlannedCell]) -> None:
@@ -155,17 +200,21 @@ def make_jobs(
                 on_progress(f"{label} {split}", done, total)
 
             decoded[key] = prepare_splits(grid.datasets[key[0]], [height, width], cache, tell)
-        if (*key, cell.task) not in trivial:
+        final = cell.stage == "final"
+        if final and (*key, cell.task) not in trivial:
             trivial[*key, cell.task] = trivial_metrics(cell, decoded[key])
+        # A tuning run is not even told where the test split lies.
+        splits = {name: path for name, path in decoded[key].items() if final or name != "test"}
         jobs.append(
             Job(
                 cell,
                 planned.folder.path,
-                decoded[key],
+                splits,
                 device,
                 threads,
                 loader_workers,
-                trivial[*key, cell.task],
+                trivial[*key, cell.task] if final else {},
+                logging=tuple(grid.experiment.logging),
             )
         )
     return jobs

@@ -2,7 +2,8 @@
 
 All streams come from (experiment seed, data set, model, repetition) and never from the loss, so
 that every loss of one repetition starts from the same weights and sees the same batches in the
-same augmentation. That is what makes the differences between losses paired.
+same augmentation. That is what makes the differences between losses paired. Tuning runs have
+repetitions of their own: no final run repeats the luck that a setting was chosen by.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def derive(*parts: object) -> int:
 
 def stream_seed(cell: CellConfig, stream: Stream, *position: int) -> int:
     """Seed of one stream of a cell, at a position such as (epoch, sample)."""
-    return derive(
-        cell.seed, cell.dataset.label, cell.model.label, cell.repetition, stream, *position
-    )
+    final = cell.stage == "final"
+    repetition = cell.repetition if final else f"{cell.stage} {cell.repetition}"
+    return derive(cell.seed, cell.dataset.label, cell.model.label, repetition, stream, *position)
 
 
 def epoch_order(cell: CellConfig, epoch: int, n: int) -> list[int]:

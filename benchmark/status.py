@@ -19,7 +19,8 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
     Returns:
         The number of failed runs.
     """
-    states = [(folder, folder.status()) for folder in store.run_folders()]
+    folders = [*store.run_folders("tuning"), *store.run_folders()]
+    states = [(folder, folder.status()) for folder in folders]
     if not only_failures:
         table = Table("run", "status", "epochs", "remark", box=None, pad_edge=False)
         for folder, state in states:

@@ -3,8 +3,9 @@
 Files are the truth: an experiment's folder holds ``experiment.yaml``, ``cells.txt`` (the names of
 its cells) and, in ``runs/``, one folder a cell with ``config.yaml``, ``environment.json``,
 ``history.csv``, ``details.json``, ``log.txt``, and ``metrics.json``, which is written last: its
-presence means that the run has ended. Tuning runs lie in ``tuning/`` in the same form. All but the log are written beside their place and then moved there, so none is
-ever seen half-written. Tables are collected from these files. Merging results is copying run
+presence means that the run has ended. Tuning runs lie in ``tuning/`` in the same form. All but the
+log are written beside their place and then moved there, so none is ever seen half-written. Tables
+are collected from these files by :mod:`benchmark.collecting`. Merging results is copying run
 folders, those of the same experiment into one folder, or any into one without ``cells.txt``.
 """
 
@@ -21,15 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.config import CellConfig, Experiment, read_yaml
+from benchmark.config import CellConfig, Experiment, Stage, read_yaml
 from benchmark.options import UserError, explain
 
-IDENTITY_COLUMNS = ["task", "dataset", "model", "loss", "repetition"]
+STAGE_FOLDER: dict[Stage, str] = {"final": "runs", "tuning": "tuning"}
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -100,6 +100,10 @@ class RunFolder:
         except ValidationError as error:
             lines = explain(error, CellConfig)
             raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None
+
+    def is_planned(self) -> bool:
+        """Whether the cell's configuration lies here."""
+        return (self.path / "config.yaml").exists()
 
     def plan(self, cell: CellConfig) -> None:
         """Write the cell's configuration: from now on the cell is known, and pending."""
@@ -232,7 +236,7 @@ class Store:
     @classmethod
     def existing(cls, path: Path) -> Store:
         """The store in a folder that must hold one."""
-        if not (path / "runs").is_dir():
+        if not any((path / name).is_dir() for name in STAGE_FOLDER.values()):
             raise UserError(
                 f"{path}: is no results folder (it has no 'runs' folder); "
                 "give the folder that `run` named, such as results/quickstart"
@@ -248,9 +252,12 @@ class Store:
         content = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
         write_text(self.path / "experiment.yaml", content)
         for cell in cells:
-            if not (self.run_folder(cell).path / "config.yaml").exists():
-                self.run_folder(cell).plan(cell)
-        write_text(self.path / "cells.txt", "".join(f"{cell.slug}\n" for cell in cells))
+            folder = self.run_folder(cell)
+            # The same run may be asked for again under a tuning that names its setting otherwise.
+            if not folder.is_planned() or folder.config().tuned != cell.tuned:
+                folder.plan(cell)
+        names = [f"{_listed(cell.stage, cell.slug)}\n" for cell in cells]
+        write_text(self.path / "cells.txt", "".join(names))
 
     def experiment(self) -> Experiment | None:
         """The experiment last run here, or None where only run folders were copied together."""
@@ -265,76 +272,34 @@ class Store:
 
     def run_folder(self, cell: CellConfig) -> RunFolder:
         """Where a cell's files lie, whether they exist yet or not."""
-        return RunFolder(self.path / "runs" / cell.slug)
+        return RunFolder(self.path / STAGE_FOLDER[cell.stage] / cell.slug)
 
-    def run_folders(self) -> list[RunFolder]:
-        """The cells of the experiment last run, by name.
+    def run_folders(self, stage: Stage = "final") -> list[RunFolder]:
+        """The runs of one stage of the experiment last run, by name.
 
         All that lie here, where only run folders were copied together.
         """
-        found = [RunFolder(p.parent) for p in sorted(self.path.glob("runs/*/config.yaml"))]
+        found = self._found(stage)
         cells = self._cells()
-        return found if cells is None else [f for f in found if f.path.name in cells]
+        return (
+            found if cells is None else [f for f in found if _listed(stage, f.path.name) in cells]
+        )
 
     def left_out(self) -> int:
         """Number of runs here that are no part of the experiment last run."""
-        return len(list(self.path.glob("runs/*/config.yaml"))) - len(self.run_folders())
+        return len(self._found("final")) - len(self.run_folders())
+
+    def _found(self, stage: Stage) -> list[RunFolder]:
+        files = sorted(self.path.glob(f"{STAGE_FOLDER[stage]}/*/config.yaml"))
+        return [RunFolder(file.parent) for file in files]
 
     def _cells(self) -> set[str] | None:
         file = self.path / "cells.txt"
-        return set(file.read_text(encoding="utf-8").split()) if file.exists() else None
+        if not file.exists():
+            return None
+        return set(file.read_text(encoding="utf-8").split("\n")) - {""}
 
-    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The runs (one row each) and their histories (one row an epoch).
 
-        Columns of both: ``task, dataset, model, loss, repetition``. Runs add ``status``,
-        ``seconds``, ``cell`` and the test metrics, with ``untrained/`` and ``trivial/`` before
-        those of the predictors to compare with; histories add what training logged. Metrics
-        are fractions in 0..1, NaN where there is none.
-        """
-        runs: list[dict[str, Any]] = []
-        histories: list[dict[str, Any]] = []
-        for folder in self.run_folders():
-            cell = folder.config()
-            identity = {
-                "task": cell.task,
-                "dataset": cell.dataset.label,
-                "model": cell.model.label,
-                "loss": cell.loss.label,
-                "repetition": cell.repetition,
-            }
-            outcome = folder.outcome() or {}
-            compared = {
-                f"{kind}/{name}": value
-                for kind in ("untrained", "trivial")
-                for name, value in (outcome.get(kind) or {}).items()
-            }
-            runs.append(
-                {
-                    **identity,
-                    "status": folder.status(),
-                    "seconds": outcome.get("seconds"),
-                    "cell": folder.path.name,
-                    **(outcome.get("metrics") or {}),
-                    **compared,
-                }
-            )
-            histories.extend({**identity, **row} for row in folder.history())
-        return self._frame(runs), self._frame(histories)
-
-    def _frame(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
-        """Rows as a frame, losses in the experiment's order, with numbers as numbers."""
-        frame = pd.DataFrame(rows, columns=None if rows else IDENTITY_COLUMNS)
-        text = {"task", "dataset", "model", "loss", "status", "cell"}
-        for column in frame.columns.difference(list(text)):
-            frame[column] = pd.to_numeric(frame[column])
-        experiment = self.experiment()
-        order = [] if experiment is None else experiment.loss_labels()
-        position = {label: i for i, label in enumerate(order)}
-        rank = frame["loss"].map(lambda label: (position.get(label, len(order)), str(label)))
-        return (
-            frame.assign(_rank=rank)
-            .sort_values(["task", "dataset", "model", "_rank", "repetition"], kind="stable")
-            .drop(columns="_rank")
-            .reset_index(drop=True)
-        )
+def _listed(stage: Stage, slug: str) -> str:
+    """How ``cells.txt`` names a cell."""
+    return slug if stage == "final" else f"{STAGE_FOLDER[stage]}/{slug}"

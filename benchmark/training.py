@@ -8,24 +8,25 @@ batches and augmentations.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
-from benchmark.config import CellConfig
+from benchmark.config import CellConfig, Train
+from benchmark.health import StepSums
 from benchmark.loading import EpochBatches, training_batches
-from benchmark.models import MODELS
-from benchmark.optimization import make_optimizer, make_schedule
+from benchmark.metrics.breakdown import plain
+from benchmark.samples import write_samples
 from benchmark.seeding import stream_seed
-from benchmark.store import RunFolder, write_atomically
-from benchmark.tasks import TASKS, Task
+from benchmark.state import State, amp_type, build_model, resume_or_start
+from benchmark.store import RunFolder
+from benchmark.tasks import Batch
 from datasets.cache import CachedSplit
-from losses import get as get_loss
 
 REPORT_EVERY = 0.5
 """Seconds between two messages to the progress display within an epoch."""
@@ -42,43 +43,18 @@ class Progress:
     metric: float | None = None
 
 
-@dataclass
-class State:
-    """All that changes while a run trains, besides the history file."""
+class EpochLog(Protocol):
+    """Takes what is logged of a run elsewhere as well."""
 
-    task: Task
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    scaler: torch.amp.GradScaler
-    epoch: int = 0
-    train_seconds: float = 0.0
-    seconds: float = 0.0
+    def row(self, epoch: int, row: dict[str, float]) -> None:
+        """The history's row of an epoch, 0 for the untrained model.
 
-    def save(self, folder: RunFolder) -> None:
-        content = {
-            "loss": self.task.loss.state_dict(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "counters": {
-                "epoch": self.epoch,
-                "train_seconds": self.train_seconds,
-                "seconds": self.seconds,
-            },
-        }
-        write_atomically(folder.checkpoint, lambda path: torch.save(content, path))
+        A run that continues from a checkpoint tells the epochs after it, the first of them maybe
+        for the second time.
+        """
 
-    def restore(self, content: dict[str, Any]) -> None:
-        """Take up what :meth:`save` wrote."""
-        self.task.loss.load_state_dict(content["loss"])
-        self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.schedule.load_state_dict(content["schedule"])
-        self.scaler.load_state_dict(content["scaler"])
-        for name, value in content["counters"].items():
-            setattr(self, name, value)
+    def close(self, outcome: dict[str, Any]) -> None:
+        """The run has ended with this outcome."""
 
 
 def train_cell(
@@ -89,131 +65,143 @@ def train_cell(
     watch: Callable[[Progress], None] = lambda progress: None,
     loader_workers: int = 0,
     trivial: dict[str, float] | None = None,
+    loggers: Sequence[EpochLog] = (),
 ) -> dict[str, Any]:
     """Train one cell to its end, or to its divergence, and write what came of it.
 
     Args:
-        splits: ``train``, ``val`` and ``test`` at the cell's image size.
-        folder: gets the history after every epoch, a checkpoint, and the outcome.
+        splits: ``train``, ``val`` and, but for a tuning run, ``test`` at the cell's image size.
+        folder: gets the history after every epoch, a checkpoint, and the outcome; of a final run
+            also the breakdowns of its test metrics and, of repetition 0, sample pictures.
         watch: called with the progress, a few times a second.
         loader_workers: processes that load the training samples; 0 loads in this one.
         trivial: test metrics of the trivial predictor, kept beside the model's.
+        loggers: told of each epoch and of the end.
 
     Returns:
-        The outcome as written to ``metrics.json``: ``status`` is ``done`` (then ``metrics``
-        holds the test metrics) or ``diverged`` (then ``diverged_at`` says where).
+        The outcome as written to ``metrics.json``: ``status`` is ``done`` (then ``validation``
+        holds the last epoch's metrics on the validation split and ``metrics``, empty for a tuning
+        run, those on the test split) or ``diverged`` (then ``diverged_at`` says where).
     """
-    train = cell.train
     _make_deterministic()
-    batches = training_batches(cell, splits["train"], loader_workers, device.type == "cuda")
-    sampler = batches.batch_sampler
-    assert isinstance(sampler, EpochBatches)
-    state = _resume_or_start(cell, folder, splits["train"].classes, len(sampler), device)
-    task = state.task
-    measure = {name: task.evaluator(splits[name]) for name in ("val", "test")}
-
-    def evaluate(split: str, model: nn.Module = state.model) -> dict[str, float]:
-        with torch.no_grad():
-            return measure[split](model.eval(), device, 2 * train.batch_size)
-
-    def tell(fraction: float, loss: float | None = None, metric: float | None = None) -> None:
-        watch(Progress(state.epoch, train.epochs, fraction, loss, metric))
-
-    started = time.perf_counter()
-    rows: list[dict[str, float]] = []
-    if state.epoch:
-        # The history is written before the checkpoint, so it may be one epoch ahead of it.
-        rows = [row for row in folder.history() if row["epoch"] <= state.epoch]
-        started -= state.seconds
+    run = _Run(cell, splits, folder, device, watch, loader_workers, loggers)
+    diverged_at = run.train()
+    outcome: dict[str, Any] = {"status": "done" if diverged_at is None else "diverged"}
+    if diverged_at is not None:
+        outcome["diverged_at"] = diverged_at
+    elif cell.stage == "tuning":
+        outcome |= {"metrics": {}, "validation": run.validation()}
     else:
-        rows = [{"epoch": 0, "seconds": 0.0, **evaluate("val")}]
-        folder.write_history(rows)
-
-    while state.epoch < train.epochs:
-        state.epoch += 1
-        sampler.epoch = state.epoch
-        torch.manual_seed(stream_seed(cell, "step", state.epoch))
-        row, bad_step = _train_epoch(state, batches, train, device, tell)
-        row["seconds"] = state.train_seconds
-        if bad_step is not None:
-            folder.write_history([*rows, row])
-            at = {"epoch": state.epoch, "step": bad_step}
-            return _finish(folder, started, {"status": "diverged", "diverged_at": at})
-        if state.epoch % train.eval_every == 0 or state.epoch == train.epochs:
-            row |= evaluate("val")
-        rows.append(row)
-        state.seconds = time.perf_counter() - started
-        folder.write_history(rows)
-        state.save(folder)
-        tell(state.epoch / train.epochs, row["loss_total"], row.get(task.primary))
-
-    # The test split is read here: by the weights that the last epoch left, and for comparison by
-    # those before the first. Nothing is chosen by it.
-    outcome = {
-        "status": "done",
-        "metrics": evaluate("test"),
-        "untrained": evaluate("test", build_model(cell, len(task.classes), device)),
-        "trivial": trivial or {},
-        "train_seconds": state.train_seconds,
-    }
-    return _finish(folder, started, outcome)
-
-
-def _finish(folder: RunFolder, started: float, outcome: dict[str, Any]) -> dict[str, Any]:
-    """Write the outcome with the seconds the run took: from now on it counts as ended."""
-    outcome["seconds"] = time.perf_counter() - started
+        outcome |= {**run.test(), "validation": run.validation(), "trivial": trivial or {}}
+    outcome["train_seconds"] = run.state.train_seconds
+    outcome["seconds"] = run.seconds()
     folder.finish(outcome)
+    for log in loggers:
+        log.close(outcome)
     return outcome
 
 
-def make_task(cell: CellConfig, classes: list[str]) -> Task:
-    """The cell's task with its loss."""
-    loss = get_loss(cell.loss.name, **cell.loss.options)
-    return TASKS[cell.task](loss, cell.loss.weight, classes)
+class _Run:
+    """A cell at work; the arguments are those of :func:`train_cell`."""
 
+    def __init__(
+        self,
+        cell: CellConfig,
+        splits: dict[str, CachedSplit],
+        folder: RunFolder,
+        device: torch.device,
+        watch: Callable[[Progress], None],
+        loader_workers: int,
+        loggers: Sequence[EpochLog],
+    ) -> None:
+        self.cell, self.splits, self.folder, self.device = cell, splits, folder, device
+        self.watch, self.loggers = watch, loggers
+        pinned = device.type == "cuda"
+        self.batches = training_batches(cell, splits["train"], loader_workers, pinned)
+        sampler = self.batches.batch_sampler
+        assert isinstance(sampler, EpochBatches)
+        self.sampler = sampler
+        classes = splits["train"].classes
+        self.state = resume_or_start(cell, folder, classes, len(sampler), device)
+        self.on_val = self.state.task.evaluator(splits["val"])
+        # The history is written before the checkpoint, so it may be one epoch ahead of it.
+        kept = folder.history() if self.state.epoch else []
+        self.rows = [row for row in kept if row["epoch"] <= self.state.epoch]
+        self.started = time.perf_counter() - self.state.seconds
 
-def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.Module:
-    """The cell's model with the weights that every loss of its repetition starts from."""
-    torch.manual_seed(stream_seed(cell, "weights"))
-    model = MODELS[cell.model.name](**cell.model.options).build(num_classes)
-    return model.to(device).to(memory_format=torch.channels_last)
+    def seconds(self) -> float:
+        """What the run took so far, those before a restart included."""
+        return time.perf_counter() - self.started
 
+    def train(self) -> dict[str, int] | None:
+        """Train to the last epoch; gives epoch and step of a divergence, or None."""
+        state, train = self.state, self.cell.train
+        if not state.epoch:
+            self._log({"epoch": 0, "seconds": 0.0, **self._validate()})
+        while state.epoch < train.epochs:
+            state.epoch += 1
+            self.sampler.epoch = state.epoch
+            torch.manual_seed(stream_seed(self.cell, "step", state.epoch))
+            row, bad_step = _train_epoch(state, self.batches, train, self.device, self._tell)
+            if bad_step is not None:
+                self._log(row)
+                return {"epoch": state.epoch, "step": bad_step}
+            if state.epoch % train.eval_every == 0 or state.epoch == train.epochs:
+                row |= self._validate()
+            self._log(row)
+            state.seconds = self.seconds()
+            state.save(self.folder)
+            metric = row.get(state.task.primary)
+            self._tell(state.epoch / train.epochs, row["loss_total"], metric)
+        return None
 
-def _resume_or_start(
-    cell: CellConfig,
-    folder: RunFolder,
-    classes: list[str],
-    steps_per_epoch: int,
-    device: torch.device,
-) -> State:
-    """The state of the checkpoint; without a usable one, that before the first epoch."""
+    def validation(self) -> dict[str, float]:
+        """The last epoch's metrics on the validation split, from the history."""
+        metrics = self.rows[0].keys() - {"epoch", "seconds"}
+        return {name: value for name, value in self.rows[-1].items() if name in metrics}
 
-    def fresh() -> State:
-        train = cell.train
-        task = make_task(cell, classes)
-        model = build_model(cell, len(classes), device)
-        optimizer = make_optimizer(model, train)
-        schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
-        scaled = train.amp and _amp_type(device) == torch.float16
-        scaler = torch.amp.GradScaler(device.type, enabled=scaled)
-        return State(task, model, optimizer, schedule, scaler)
+    @torch.no_grad()
+    def test(self) -> dict[str, Any]:
+        """Measure the last epoch's weights, and for comparison those before the first.
 
-    state = fresh()
-    if folder.checkpoint.exists():
-        try:
-            state.restore(torch.load(folder.checkpoint, map_location=device, weights_only=True))
-        except Exception as error:
-            # Cut short, or of other code: training again from the start gives the same numbers.
-            print(f"{folder.checkpoint} cannot be used ({error}); starting from epoch 1")
-            folder.checkpoint.unlink()
-            return fresh()
-    return state
+        The test split is read here alone, and nothing is chosen by it.
+        """
+        task, model, split = self.state.task, self.state.model.eval(), self.splits["test"]
+        how = (self.device, self._batch_size)
+        on_test = task.evaluator(split)
+        chosen = self.on_val.choose(model, *how)
+        metrics, details = on_test.breakdown(model, *how, chosen)
+        self.folder.write_details(plain(details))
+        if self.cell.repetition == 0:
+            write_samples(self.folder, self.cell, task, split, model, self.device)
+        first = build_model(self.cell, len(task.classes), self.device)
+        return {"metrics": metrics, "untrained": on_test(first.eval(), *how)}
+
+    @property
+    def _batch_size(self) -> int:
+        return 2 * self.cell.train.batch_size
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        return self.on_val(self.state.model.eval(), self.device, self._batch_size)
+
+    def _log(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+        self.folder.write_history(self.rows)
+        for log in self.loggers:
+            log.row(int(row["epoch"]), row)
+
+    def _tell(
+        self, fraction: float, loss: float | None = None, metric: float | None = None
+    ) -> None:
+        epochs = self.cell.train.epochs
+        self.watch(Progress(self.state.epoch, epochs, fraction, loss, metric))
 
 
 def _train_epoch(
     state: State,
-    batches: Any,
-    train: Any,
+    batches: DataLoader[Batch],
+    train: Train,
     device: torch.device,
     tell: Callable[[float, float], None],
 ) -> tuple[dict[str, float], int | None]:
@@ -227,65 +215,51 @@ def _train_epoch(
         not finite, or None.
     """
     state.model.train()
-    weights = [p for group in state.optimizer.param_groups for p in group["params"]]
     steps = len(batches)
-    never = float(steps + 1)
-    autocast = partial(torch.autocast, device.type, _amp_type(device))
-    sums: dict[str, torch.Tensor] = {}
-    first_bad = torch.tensor(never, device=device)
+    sums = StepSums(device, state.scaler.is_enabled())
     begun = told = time.perf_counter()
     images = 0
     for step, batch in enumerate(batches, start=1):
-        batch = batch.to(device)
         state.task.loss.progress((state.epoch - 1 + (step - 1) / steps) / train.epochs)
-        with autocast() if train.amp else nullcontext():
-            parts = state.task.parts(state.model, batch)
-            loss = torch.stack(list(parts.values())).sum()
-        state.optimizer.zero_grad(set_to_none=True)
-        state.scaler.scale(loss).backward()
-        state.scaler.unscale_(state.optimizer)
-        limit = float("inf") if train.grad_clip is None else train.grad_clip
-        norm = nn.utils.clip_grad_norm_(weights, limit)
         used_lr = state.optimizer.param_groups[0]["lr"]
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        state.schedule.step()
-
+        loss = _train_step(state, batch.to(device), train, device, sums)
         images += len(batch.images)
-        for name, value in [("loss_total", loss), ("grad_norm", norm), *_named(parts)]:
-            sums[name] = sums.get(name, 0) + value.detach()
-        # A loss scaler skips steps whose gradient is not finite, so there only the loss counts.
-        sound = torch.isfinite(loss.detach())
-        if not state.scaler.is_enabled():
-            sound = sound & torch.isfinite(norm)
-        here = torch.where(sound, never, float(step))
-        first_bad = torch.minimum(first_bad, here)
         if time.perf_counter() - told > REPORT_EVERY:
             told = time.perf_counter()
-            tell((state.epoch - 1 + step / steps) / train.epochs, float(loss.detach()))
+            tell((state.epoch - 1 + step / steps) / train.epochs, float(loss))
 
-    means = {name: float(total) / steps for name, total in sums.items()}
+    means = sums.means()
     spent = time.perf_counter() - begun
     state.train_seconds += spent
     row = {
         "epoch": state.epoch,
         **means,
+        "zero_gradient": state.loss.take(),
         "lr": used_lr,
         "images_per_second": images / spent,
+        "seconds": state.train_seconds,
     }
-    bad = float(first_bad)
-    return row, None if bad == never else int(bad)
+    return row, sums.diverged_at()
 
 
-def _named(parts: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
-    return [(f"loss/{name}", value) for name, value in parts.items()]
-
-
-def _amp_type(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device has it, since it needs no loss scaling; else float16."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return torch.float16
-    return torch.bfloat16
+def _train_step(
+    state: State, batch: Batch, train: Train, device: torch.device, sums: StepSums
+) -> torch.Tensor:
+    """One step of the optimiser; gives its loss."""
+    weights = [p for group in state.optimizer.param_groups for p in group["params"]]
+    limit = float("inf") if train.grad_clip is None else train.grad_clip
+    with torch.autocast(device.type, amp_type(device)) if train.amp else nullcontext():
+        parts = state.task.parts(state.model, batch)
+        loss = torch.stack(list(parts.values())).sum()
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()
+    state.scaler.unscale_(state.optimizer)
+    norm = nn.utils.clip_grad_norm_(weights, limit)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.schedule.step()
+    sums.add(loss, norm, parts)
+    return loss.detach()
 
 
 def _make_deterministic() -> None:

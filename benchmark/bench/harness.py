@@ -34,8 +34,9 @@ from benchmark.loading import EpochBatches, training_batches
 from benchmark.optimization import make_optimizer
 from benchmark.options import UserError
 from benchmark.runner import Grid, PlannedCell, make_jobs, plan_grid
+from benchmark.state import build_model, make_task
 from benchmark.store import RunFolder
-from benchmark.training import build_model, make_task, train_cell
+from benchmark.training import train_cell
 from datasets.cache import open_cached
 
 ROUNDS = 3
@@ -111,7 +112,7 @@ def _short_grid(experiment: Experiment, epochs: int | None, folder: Path) -> Gri
         short = cell.model_copy(update={"train": cell.train.model_copy(update={"epochs": chosen})})
         steps = planned.steps // cell.train.epochs * chosen
         cells.append(PlannedCell(short, grid.store.run_folder(short), steps))
-    return Grid(grid.experiment, grid.store, cells, grid.datasets)
+    return Grid(grid.experiment, grid.store, cells, grid.datasets, [])
 
 
 def _paired(

@@ -22,6 +22,7 @@ class Job:
         threads: CPU threads of the process.
         loader_workers: processes that load its samples.
         trivial: test metrics of the trivial predictor on this data, kept with the result.
+        logging: names of the loggers that follow the run, besides its history.
     """
 
     cell: CellConfig
@@ -31,6 +32,7 @@ class Job:
     threads: int = 1
     loader_workers: int = 0
     trivial: dict[str, float] = field(default_factory=dict)
+    logging: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ class AveragePrecision:
     ) -> None:
         self.classes = classes
         self.num_images = len(boxes)
-        corners = np.concatenate([np.zeros((0, 4)), *boxes])
-        sizes = corners[:, 2:] - corners[:, :2]
+        self.corners = np.concatenate([np.zeros((0, 4)), *boxes])
+        self.labels = np.concatenate([np.zeros(0, np.int64), *labels])
+        sizes = self.corners[:, 2:] - self.corners[:, :2]
         annotations = [
             {
                 "id": i + 1,  # pycocotools takes an annotation with id 0 for unmatched
@@ -55,8 +56,8 @@ class AveragePrecision:
             for i, (image, label, xy, wh) in enumerate(
                 zip(
                     np.repeat(np.arange(len(boxes)), [len(b) for b in boxes]),
-                    np.concatenate([np.zeros(0, np.int64), *labels]),
-                    corners[:, :2].tolist(),
+                    self.labels,
+                    self.corners[:, :2].tolist(),
                     sizes.tolist(),
                     strict=True,
                 )
@@ -68,7 +69,7 @@ class AveragePrecision:
             "categories": [{"id": i, "name": name} for i, name in enumerate(classes)],
             "annotations": annotations,
         }
-        with _quiet():
+        with quiet():
             self.truth.createIndex()
 
     def __call__(
@@ -80,6 +81,12 @@ class AveragePrecision:
             :data:`STATS` and ``AP/<class>``; NaN where the images hold no such object
             (pycocotools' -1).
         """
+        return self.metrics(self.evaluate(boxes, scores, labels))
+
+    def evaluate(
+        self, boxes: list[Boxes], scores: list[Boxes], labels: list[npt.NDArray[np.int64]]
+    ) -> COCOeval:
+        """pycocotools' evaluation of the detections; numbered from 1 in the order given."""
         image = np.repeat(np.arange(self.num_images), [len(b) for b in boxes])
         corners = np.concatenate([np.zeros((0, 4)), *boxes])
         if len(corners) == 0:
@@ -93,11 +100,15 @@ class AveragePrecision:
                 np.concatenate(labels),
             ]
         ).astype(np.float64)
-        with _quiet():
+        with quiet():
             evaluation = COCOeval(self.truth, self.truth.loadRes(rows), "bbox")
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
+        return evaluation
+
+    def metrics(self, evaluation: COCOeval) -> dict[str, float]:
+        """What a call gives, of what :meth:`evaluate` gave."""
         # precision is [T thresholds, R recalls, K classes, A areas, M limits]
         per_class = evaluation.eval["precision"][:, :, :, 0, -1]
         found = {name: float(evaluation.stats[at]) for name, at in STATS.items()}
@@ -105,13 +116,13 @@ class AveragePrecision:
             found[f"AP/{name}"] = float(per_class[:, :, k].mean())
         return {name: value if value >= 0 else float("nan") for name, value in found.items()}
 
-    def _nothing_found(self) -> dict[str, float]:
+    def _nothing_found(self) -> COCOeval:
         """pycocotools refuses an empty list of detections; a box of no area finds nothing too."""
         blank = [np.zeros((1, 4))] + [np.zeros((0, 4))] * (self.num_images - 1)
         one = [np.zeros(len(b)) for b in blank]
-        return self(blank, one, [np.zeros(len(b), np.int64) for b in blank])
+        return self.evaluate(blank, one, [np.zeros(len(b), np.int64) for b in blank])
 
 
-def _quiet() -> contextlib.AbstractContextManager[object]:
+def quiet() -> contextlib.AbstractContextManager[object]:
     """pycocotools prints each step; the progress display owns the terminal."""
     return contextlib.redirect_stdout(io.StringIO())

@@ -1,15 +1,16 @@
-"""The report of a grid: tables and charts as files in one folder."""
+"""The report of a grid as files in one folder: tables, one page, JSON for programs, charts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.charts import write_charts
-from benchmark.report.tables import SummaryTable, summary_tables, write_tables
+from benchmark.report.data import ReportData
+from benchmark.report.sheets import write_tables
+from benchmark.report.tables import TextTable, summary_tables
 from benchmark.statistics import summarise
 
 
@@ -23,40 +24,83 @@ class ReportFiles:
         notes: what a reader should know: unfinished runs, charts left out and why.
     """
 
-    tables: list[SummaryTable]
+    tables: list[TextTable]
     paths: list[Path]
     notes: list[str]
 
 
+Written = tuple[list[Path], list[str]]
+"""Files, and notes for the reader."""
+
+
+def _tables(data: ReportData, summary: pd.DataFrame, out: Path) -> Written:
+    return write_tables(data, summary, out / "tables"), []
+
+
+def _page(data: ReportData, summary: pd.DataFrame, out: Path) -> Written:
+    from benchmark.report.page import write_page
+
+    return [write_page(data, summary, out / "report.html")], []
+
+
+def _json(data: ReportData, summary: pd.DataFrame, out: Path) -> Written:
+    from benchmark.report.report_json import write_json
+
+    return [write_json(data, summary, out / "report.json")], []
+
+
+def _charts(data: ReportData, summary: pd.DataFrame, out: Path) -> Written:
+    # Late: matplotlib and seaborn take a second to import, which tables and page can do without.
+    from benchmark.report.charts import write_charts
+
+    return write_charts(data, summary, out / "charts")
+
+
+PARTS: dict[str, Callable[[ReportData, pd.DataFrame, Path], Written]] = {
+    "tables": _tables,
+    "page": _page,
+    "json": _json,
+    "charts": _charts,
+}
+"""What a report consists of, in the order in which it is written."""
+
+
 def write(
-    runs: pd.DataFrame,
-    history: pd.DataFrame,
+    data: ReportData,
     out: Path,
     baseline: str | Mapping[str, str] | None = None,
-    charts: bool = True,
+    only: Collection[str] | None = None,
 ) -> ReportFiles:
-    """Write ``out/tables`` and ``out/charts``; files of the same names are replaced.
+    """Write the report into ``out``; files of the same names are replaced.
 
     Args:
-        runs: one row a run.
-        history: one row an epoch of a run.
-        out: folder, made where it does not exist.
-        baseline: label of the loss to compare with, or one for each task; by default the first
-            loss of each task.
-        charts: False writes the tables only.
+        data: what the report is made of.
+        out: folder, made where it does not exist. Gets ``tables/``, ``report.html``,
+            ``report.json`` and ``charts/``.
+        baseline: label of the loss to compare with, or one for each task; by default that of
+            the experiment, or the first loss of each task.
+        only: names of :data:`PARTS`; the others are not written. By default all.
 
     Raises:
-        ValueError: as :func:`benchmark.statistics.summarise`.
+        ValueError: as :func:`benchmark.statistics.summarise`, or ``only`` names no part.
     """
-    summary = summarise(runs, baseline)
-    tables = summary_tables(runs, summary)
-    paths = write_tables(runs, summary, tables, out / "tables")
-    notes = _status_notes(runs)
-    if charts:
-        drawn, left_out = write_charts(runs, history, summary, out / "charts")
-        paths += drawn
-        notes += left_out
-    return ReportFiles(tables, paths, notes)
+    parts = PARTS if only is None else {name: PARTS[name] for name in _known(only)}
+    summary = summarise(data.runs, baseline if baseline is not None else data.baselines)
+    paths: list[Path] = []
+    notes = _status_notes(data.runs)
+    for part in parts.values():
+        written, remarks = part(data, summary, out)
+        paths += written
+        notes += remarks
+    return ReportFiles(summary_tables(data.runs, summary), paths, notes)
+
+
+def _known(only: Collection[str]) -> list[str]:
+    """The names in the order of :data:`PARTS`."""
+    for name in only:
+        if name not in PARTS:
+            raise ValueError(f"'{name}' is no part of a report; allowed: {', '.join(PARTS)}")
+    return [name for name in PARTS if name in only]
 
 
 def _status_notes(runs: pd.DataFrame) -> list[str]:

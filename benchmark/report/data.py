@@ -27,6 +27,7 @@ class ReportData:
             the runs that have none (made before there were any, or not done).
         configs: cell -> its ``config.yaml`` as a mapping.
         environments: cell -> its ``environment.json``.
+        outcomes: cell -> its ``metrics.json``, of the runs that ended (done or diverged).
         failures: cell -> ``{"error": ..., "traceback": ...}`` of the failed runs.
         folders: cell -> its folder.
         experiments: source folder -> the experiment as a mapping (empty for copied runs).
@@ -43,6 +44,7 @@ class ReportData:
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -53,3 +55,19 @@ class ReportData:
     def tables(self) -> list[tuple[str, str, str]]:
         """Each (task, data set, model) in the order of the runs."""
         return [key for key, _ in groups(self.runs)]
+
+    def details_by_loss(
+        self, runs: pd.DataFrame, losses: list[str]
+    ) -> dict[str, dict[int, dict[str, Any]]]:
+        """Loss -> repetition -> details of its done run, in the order of ``losses``.
+
+        ``runs`` are those of one (task, data set, model). Losses without a run that recorded
+        details are absent.
+        """
+        done = runs[(runs["status"] == "done") & runs["cell"].isin(list(self.details))]
+        found: dict[str, dict[int, dict[str, Any]]] = {loss: {} for loss in losses}
+        for loss, repetition, cell in zip(
+            done["loss"], done["repetition"], done["cell"], strict=True
+        ):
+            found[loss][int(repetition)] = self.details[cell]
+        return {loss: own for loss, own in found.items() if own}

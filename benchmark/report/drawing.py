@@ -34,6 +34,7 @@ RC: Any = {
     # Text stays text, and identifiers come from a fixed salt: the same data, the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "lossbench",
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
 }
 
 

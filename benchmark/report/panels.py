@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from benchmark.report.styles import Style, loss_styles
 from benchmark.report.tables import slug
-from benchmark.statistics import RUN, groups
+from benchmark.statistics import GROUP, RUN, groups
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Panel:
     """What one chart shows: the runs, epochs and summary of one (task, data set, model).
 
     ``stem`` is its part of the file names, not shared with another panel of the report.
+    ``details`` are loss -> repetition -> ``details.json`` of the finished runs, best loss first,
+    and ``tuning`` the tuning runs; both are empty where nothing was recorded or asked for.
     """
 
     name: str
@@ -26,6 +29,14 @@ class Panel:
     history: pd.DataFrame
     summary: pd.DataFrame
     styles: dict[str, Style]
+    details: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Task, data set, model."""
+        task, dataset, model = self.summary[GROUP].iloc[0]
+        return str(task), str(dataset), str(model)
 
     @property
     def metric(self) -> str:
@@ -35,6 +46,10 @@ class Panel:
     def losses(self) -> list[str]:
         """Labels, best first."""
         return self.summary["loss"].tolist()
+
+    @property
+    def baseline(self) -> str:
+        return str(self.summary["baseline"].iloc[0])
 
 
 def panels(runs: pd.DataFrame, history: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Panel]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -47,3 +47,69 @@ def reference(runs: pd.DataFrame, name: str, metric: str) -> float:
     if column not in runs:
         return float("nan")
     return float(runs[column].astype(float).groupby(runs["repetition"]).mean().mean())
+
+
+def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
+    """Refuse, with a ``ValueError``, a table of runs that cannot be compared by ``metric``.
+
+    A column is missing, a task, status or metric is not known, or two rows are the same run.
+    """
+    missing = [name for name in RUN_COLUMNS if name not in runs]
+    if missing:
+        raise ValueError(f"the table of runs lacks the column(s) {', '.join(missing)}")
+    for column, allowed in (("task", tuple(PRIMARY)), ("status", STATUSES)):
+        unknown = runs.loc[~runs[column].isin(allowed), column]
+        if len(unknown):
+            raise ValueError(
+                f"{column} '{unknown.iloc[0]}' is not known; allowed: {', '.join(allowed)}"
+            )
+    if metric is not None and metric not in runs:
+        numbers = map(str, runs.select_dtypes("number").columns)
+        metrics = [name for name in numbers if "/" not in name and name not in RUN_COLUMNS]
+        raise ValueError(f"metric '{metric}' is not in the runs; there are: {', '.join(metrics)}")
+    twice = runs[runs.duplicated(RUN, keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        same = twice[(twice[RUN] == first[RUN]).all(axis=1)]
+        cells = f" ({', '.join(map(str, same['cell']))})" if "cell" in same else ""
+        raise ValueError(
+            f"{len(same)} runs are {first['task']}, {first['dataset']}, {first['model']}, "
+            f"{first['loss']}, repetition {first['repetition']}{cells}: report on each "
+            f"experiment's results by themselves"
+        )
+
+
+def baseline_labels(
+    runs: pd.DataFrame, baseline: str | Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The label of the baseline for each task of the runs.
+
+    Args:
+        baseline: a label, or one for each task. A task without one takes its first loss in the
+            order of ``runs``.
+
+    Raises:
+        ValueError: a task or a label is not known.
+    """
+    losses = {
+        str(task): list(dict.fromkeys(group["loss"]))
+        for task, group in runs.groupby("task", sort=False)
+    }
+    if isinstance(baseline, str):
+        wanted = {task: baseline for task, labels in losses.items() if baseline in labels}
+        if not wanted:
+            known = ", ".join(label for labels in losses.values() for label in labels)
+            raise ValueError(f"baseline '{baseline}' is not among the losses; allowed: {known}")
+    else:
+        wanted = dict(baseline or {})
+    for task, label in wanted.items():
+        if task not in PRIMARY:
+            raise ValueError(
+                f"baseline is given for the task '{task}'; allowed: {', '.join(PRIMARY)}"
+            )
+        if label not in losses.get(task, [label]):
+            raise ValueError(
+                f"baseline '{label}' is not among the losses of {task}; "
+                f"allowed: {', '.join(losses[task])}"
+            )
+    return {task: wanted.get(task, labels[0]) for task, labels in losses.items()}

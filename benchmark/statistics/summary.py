@@ -8,27 +8,36 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.statistics.descriptive import interquartile_mean, pairing_correlation
 from benchmark.statistics.frames import (
     GROUP,
     PRIMARY,
     REFERENCES,
-    RUN,
-    RUN_COLUMNS,
-    STATUSES,
+    baseline_labels,
+    check_runs,
     groups,
     reference,
     scores,
 )
-from benchmark.statistics.intervals import Estimate, paired_difference
-
-MIN_PAIRS = 3
-"""Fewest pairs of runs that a verdict may rest on; see :func:`summarise`."""
+from benchmark.statistics.improvement import probability_of_improvement
+from benchmark.statistics.intervals import paired_difference
+from benchmark.statistics.power import detectable_difference
+from benchmark.statistics.significance import (
+    holm,
+    sign_flip_test,
+    significance_note,
+    smallest_p,
+    t_test,
+)
+from benchmark.statistics.verdicts import claims, verdict
 
 SUMMARY_COLUMNS = [
     *GROUP,
     *("rank", "loss", "metric", "n", "diverged", "failed", "unfinished"),
-    *("mean", "std", "min", "max"),
-    *("baseline", "level", "diff", "diff_low", "diff_high", "n_pairs", "verdict"),
+    *("mean", "std", "min", "max", "iqm"),
+    *("baseline", "level", "diff", "diff_low", "diff_high", "n_pairs", "verdict", "claim"),
+    *("correlation", "p_value", "p_holm", "p_note", "detectable"),
+    *("improvement", "improvement_low", "improvement_high", "improvement_n"),
     *REFERENCES,
 ]
 
@@ -50,9 +59,9 @@ def summarise(
     Returns:
         A frame with :data:`SUMMARY_COLUMNS`: ``n`` done runs with a value of the metric, the
         counts of ``diverged``, ``failed`` (timed out included) and ``unfinished`` runs;
-        ``mean``, ``std`` (n - 1), ``min``, ``max`` over the n; ``diff`` to the baseline with its
-        interval over ``n_pairs`` repetitions done by both; what the untrained model and the
-        trivial predictor get; and ``verdict``:
+        ``mean``, ``std`` (n - 1), ``min``, ``max`` and interquartile mean ``iqm`` over the n;
+        ``diff`` to the baseline with its interval over ``n_pairs`` repetitions done by both;
+        what the untrained model and the trivial predictor get; and ``verdict``:
 
         - "baseline" for the baseline itself, whose ``diff`` is NaN;
         - "too few repetitions": fewer than :data:`MIN_PAIRS` = 3 pairs. Two pairs leave one
@@ -62,12 +71,23 @@ def summarise(
         - "cannot tell": it does not. This is not a finding that the losses are equal.
 
         Losses with a diverged run come after all those without, the more the later, and a loss
-        with no value comes last; otherwise the mean decides. What diverged has no value to pair,
-        so the interval covers only the repetitions that survived, and flatters the side that
-        diverged: no verdict is given in favour of that side.
+        with no value comes last; otherwise the mean decides. What diverged has no value: means
+        and differences cover only the runs that survived, and flatter the side that diverged,
+        so no verdict is given in favour of that side.
 
         Each interval is for one comparison alone, not corrected for their number: with 20
         losses no different from the baseline, one "better" or "worse" is expected at 95 %.
+        ``claim`` is the verdict "better" or "worse" where the paired t-test behind the interval
+        also survives Holm's correction over the comparisons of the same table that have at
+        least 2 pairs; elsewhere "".
+
+        Beside these, of the pairs: their ``correlation``; the exact sign-flip test's
+        ``p_value``, ``p_holm`` after Holm's correction over the comparisons of the table with a
+        pair, and ``p_note`` where so few pairs cannot reach ``1 - level``; ``detectable``, the
+        difference that as many pairs find with power 0.8 when their spread is what was found.
+        ``improvement`` is the share of ``improvement_n`` repetitions in which the loss beats the
+        baseline, with the Clopper-Pearson interval; here a diverged run counts, as lost against
+        every run that is done.
 
     Raises:
         ValueError: a column is missing, a task, status, baseline or metric is not known, two
@@ -75,8 +95,8 @@ def summarise(
     """
     if runs.empty:
         return pd.DataFrame(columns=SUMMARY_COLUMNS)
-    _check(runs, metric)
-    baselines = _baselines(runs, baseline)
+    check_runs(runs, metric)
+    baselines = baseline_labels(runs, baseline)
     rows: list[dict[str, Any]] = []
     for (task, dataset, model), group in groups(runs):
         shared = {"task": task, "dataset": dataset, "model": model}
@@ -85,99 +105,95 @@ def summarise(
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
+def standing(n: int, diverged: int, mean: float) -> tuple[bool, int, float]:
+    """Key by which losses are ranked, best first: with a value, fewest diverged, highest mean."""
+    return (n == 0, diverged, -mean if n else 0.0)
+
+
 def _summarise_group(
     runs: pd.DataFrame, metric: str, baseline: str, level: float
 ) -> list[dict[str, Any]]:
     table = scores(runs, metric)
     statuses = {str(loss): Counter(rows["status"]) for loss, rows in runs.groupby("loss")}
-    against = table[baseline] if baseline in table else pd.Series(float("nan"), table.index)
-    baseline_diverged = baseline in table and statuses[baseline]["diverged"] > 0
     shared = {
         "metric": metric,
         "baseline": baseline,
         "level": level,
         **{name: reference(runs, name, metric) for name in REFERENCES},
     }
-    rows = []
-    for loss in map(str, table.columns):
-        values, count = table[loss], statuses[loss]
-        row: dict[str, Any] = {
-            **shared,
-            "loss": loss,
-            "n": int(values.count()),
-            "diverged": count["diverged"],
-            "failed": count["failed"] + count["timed out"],
-            "unfinished": count["running"] + count["pending"],
-            **{name: float(values.agg(name)) for name in ("mean", "std", "min", "max")},
-        }
-        if loss == baseline:
-            row |= {"n_pairs": 0, "verdict": "baseline"}
-        else:
-            diff = paired_difference(values, against, level)
-            row |= {"diff": diff.mean, "diff_low": diff.low, "diff_high": diff.high}
-            row |= {"n_pairs": diff.n}
-            row |= {"verdict": _verdict(diff, row["diverged"] > 0, baseline_diverged)}
-        rows.append(row)
-    return sorted(rows, key=lambda r: (r["n"] == 0, r["diverged"], -r["mean"] if r["n"] else 0.0))
+    rows = [
+        {**shared, **_describe(loss, table[loss], statuses[loss])}
+        for loss in map(str, table.columns)
+    ]
+    _compare(rows, table, _with_diverged(runs, table), level)
+    return sorted(rows, key=lambda row: standing(row["n"], row["diverged"], row["mean"]))
 
 
-def _verdict(difference: Estimate, diverged: bool, baseline_diverged: bool) -> str:
-    if difference.n < MIN_PAIRS:
-        return "too few repetitions"
-    if difference.low > 0 and not diverged:
-        return "better"
-    if difference.high < 0 and not baseline_diverged:
-        return "worse"
-    return "cannot tell"
-
-
-def _check(runs: pd.DataFrame, metric: str | None) -> None:
-    missing = [name for name in RUN_COLUMNS if name not in runs]
-    if missing:
-        raise ValueError(f"the table of runs lacks the column(s) {', '.join(missing)}")
-    for column, allowed in (("task", tuple(PRIMARY)), ("status", STATUSES)):
-        unknown = runs.loc[~runs[column].isin(allowed), column]
-        if len(unknown):
-            raise ValueError(
-                f"{column} '{unknown.iloc[0]}' is not known; allowed: {', '.join(allowed)}"
-            )
-    if metric is not None and metric not in runs:
-        numbers = map(str, runs.select_dtypes("number").columns)
-        metrics = [name for name in numbers if "/" not in name and name not in RUN_COLUMNS]
-        raise ValueError(f"metric '{metric}' is not in the runs; there are: {', '.join(metrics)}")
-    twice = runs[runs.duplicated(RUN, keep=False)]
-    if len(twice):
-        first = twice.iloc[0]
-        same = twice[(twice[RUN] == first[RUN]).all(axis=1)]
-        cells = f" ({', '.join(map(str, same['cell']))})" if "cell" in same else ""
-        raise ValueError(
-            f"{len(same)} runs are {first['task']}, {first['dataset']}, {first['model']}, "
-            f"{first['loss']}, repetition {first['repetition']}{cells}: report on each "
-            f"experiment's results by themselves"
-        )
-
-
-def _baselines(runs: pd.DataFrame, baseline: str | Mapping[str, str] | None) -> dict[str, str]:
-    """The label of the baseline for each task of the runs."""
-    losses = {
-        str(task): list(dict.fromkeys(group["loss"]))
-        for task, group in runs.groupby("task", sort=False)
+def _describe(loss: str, values: pd.Series, count: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "loss": loss,
+        "n": int(values.count()),
+        "diverged": count["diverged"],
+        "failed": count["failed"] + count["timed out"],
+        "unfinished": count["running"] + count["pending"],
+        **{name: float(values.agg(name)) for name in ("mean", "std", "min", "max")},
+        "iqm": interquartile_mean(values),
+        "n_pairs": 0,
+        "verdict": "baseline",
+        "claim": "",
+        "p_note": "",
+        "improvement_n": 0,
     }
-    if isinstance(baseline, str):
-        wanted = {task: baseline for task, labels in losses.items() if baseline in labels}
-        if not wanted:
-            known = ", ".join(label for labels in losses.values() for label in labels)
-            raise ValueError(f"baseline '{baseline}' is not among the losses; allowed: {known}")
-    else:
-        wanted = dict(baseline or {})
-    for task, label in wanted.items():
-        if task not in PRIMARY:
-            raise ValueError(
-                f"baseline is given for the task '{task}'; allowed: {', '.join(PRIMARY)}"
-            )
-        if label not in losses.get(task, [label]):
-            raise ValueError(
-                f"baseline '{label}' is not among the losses of {task}; "
-                f"allowed: {', '.join(losses[task])}"
-            )
-    return {task: wanted.get(task, labels[0]) for task, labels in losses.items()}
+
+
+def _with_diverged(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The scores, with ``-inf`` for what diverged."""
+    gone = runs[runs["status"] == "diverged"]
+    ranked = table.copy()
+    for repetition, loss in zip(gone["repetition"], gone["loss"], strict=True):
+        ranked.loc[repetition, loss] = float("-inf")
+    return ranked
+
+
+def _compare(
+    rows: list[dict[str, Any]], table: pd.DataFrame, ranked: pd.DataFrame, level: float
+) -> None:
+    """Add to each row but the baseline's how its loss differs from the baseline.
+
+    ``table`` and ``ranked`` hold the scores ``[repetition, loss]``, diverged runs as NaN and as
+    ``-inf``.
+    """
+    baseline = rows[0]["baseline"]
+    nothing = pd.Series(float("nan"), table.index)
+    against, against_ranked = table.get(baseline, nothing), ranked.get(baseline, nothing)
+    baseline_diverged = any(row["loss"] == baseline and row["diverged"] for row in rows)
+    others = [row for row in rows if row["loss"] != baseline]
+    t_tests = []
+    for row in others:
+        values = table[row["loss"]]
+        found = paired_difference(values, against, level)
+        better = probability_of_improvement(ranked[row["loss"]], against_ranked, level)
+        t_tests.append(t_test(found))
+        row |= {"diff": found.mean, "diff_low": found.low, "diff_high": found.high}
+        row |= {"n_pairs": found.n, "correlation": pairing_correlation(values, against)}
+        row |= {"verdict": verdict(found, found.n, row["diverged"] > 0, baseline_diverged)}
+        row |= {"detectable": detectable_difference(found.sd, found.n, level=level)}
+        row |= {"p_value": sign_flip_test(values - against)}
+        row |= {"improvement": better.mean, "improvement_n": better.n}
+        row |= {"improvement_low": better.low, "improvement_high": better.high}
+    for row, claim in zip(
+        others, claims([r["verdict"] for r in others], t_tests, level), strict=True
+    ):
+        row["claim"] = claim
+    _correct(others, level)
+
+
+def _correct(rows: list[dict[str, Any]], level: float) -> None:
+    """Add the p-values after Holm's correction, and a note where the pairs cannot suffice."""
+    with_pairs = [row for row in rows if row["n_pairs"]]
+    corrected = holm([row["p_value"] for row in with_pairs])
+    # Holm's correction never falls when a p-value rises, so this bounds every outcome.
+    bounds = holm([smallest_p(row["n_pairs"]) for row in with_pairs])
+    for row, p, bound in zip(with_pairs, corrected, bounds, strict=True):
+        row["p_holm"] = float(p)
+        row["p_note"] = significance_note(row["n_pairs"], float(bound), len(with_pairs), level)

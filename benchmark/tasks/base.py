@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -88,12 +88,41 @@ def normalise(images: Tensor) -> Tensor:
     return x.sub_(mean).div_(std)
 
 
+def images_of(split: CachedSplit, indices: Sequence[int]) -> Tensor:
+    """Some images of a split, uint8 ``[n, 3, H, W]``, channels last."""
+    return torch.from_numpy(np.stack([split.image(i) for i in indices])).permute(0, 3, 1, 2)
+
+
 def image_batches(split: CachedSplit, size: int, device: torch.device) -> Iterator[Tensor]:
     """All images of a split in order, as normalised batches of at most ``size``."""
     for start in range(0, len(split), size):
         stop = min(start + size, len(split))
-        images = np.stack([split.image(i) for i in range(start, stop)])
-        yield normalise(torch.from_numpy(images).permute(0, 3, 1, 2).to(device))
+        yield normalise(images_of(split, range(start, stop)).to(device))
+
+
+class Evaluator(ABC):
+    """Measures models on one split. Gradients are the caller's to switch off."""
+
+    @abstractmethod
+    def __call__(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
+        """The metrics of a model in evaluation mode, in 0..1."""
+
+    def choose(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
+        """What can be chosen for a trained model by the validation split, which this must be."""
+        return {}
+
+    @abstractmethod
+    def breakdown(
+        self, model: nn.Module, device: torch.device, batch_size: int, chosen: dict[str, float]
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        """The metrics, more of them than a call gives, and where they come from.
+
+        Args:
+            chosen: what :meth:`choose` gave for the same model.
+
+        Returns:
+            The metrics, and the breakdowns as the run's ``details.json`` has them.
+        """
 
 
 class Task(ABC):
@@ -107,6 +136,9 @@ class Task(ABC):
 
     primary: ClassVar[str]
     """The metric that tables and charts lead with."""
+
+    metrics: ClassVar[tuple[str, ...]]
+    """What an evaluation measures whatever the classes; ``<metric>/<class>`` may come on top."""
 
     def __init__(self, loss: Any, weight: float, classes: list[str]) -> None:
         self.loss = loss
@@ -122,9 +154,29 @@ class Task(ABC):
     def parts(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The terms of the training loss as scalars; what is minimised is their sum."""
 
+    @staticmethod
     @abstractmethod
-    def evaluator(self, split: CachedSplit) -> Callable[[nn.Module, torch.device, int], dict]:
-        """A function of (model, device, batch size) that measures the model on the split."""
+    def without_gradient(gradient: Tensor, *truth: Tensor) -> Tensor:
+        """Positives that the loss gave no gradient, and all: int64 ``[2]``.
+
+        Args:
+            gradient: of the loss's first argument; ``truth``: the loss's other arguments.
+        """
+
+    @abstractmethod
+    def evaluator(self, split: CachedSplit) -> Evaluator:
+        """What measures models on the split."""
+
+    @abstractmethod
+    def show(
+        self, model: nn.Module, split: CachedSplit, indices: list[int], device: torch.device
+    ) -> list[dict[str, Any]]:
+        """Truth and prediction of a few samples, in pixels of the picture without its padding.
+
+        Returns:
+            For each index ``truth`` and ``predicted``: a class map, uint8 ``[h, w]`` with 255 =
+            ignore, or a mapping of lists.
+        """
 
     @staticmethod
     @abstractmethod

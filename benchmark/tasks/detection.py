@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from benchmark.metrics.detection import AveragePrecision
-from benchmark.models import DetectionModel
-from benchmark.tasks.base import Batch, Task, image_batches, normalise, register
+from benchmark.health import boxes_without_gradient
+from benchmark.metrics.detection import STATS, AveragePrecision, Boxes
+from benchmark.metrics.detection_breakdown import detection_breakdown
+from benchmark.models import DetectionModel, Detections
+from benchmark.tasks.base import (
+    Batch,
+    Evaluator,
+    Task,
+    image_batches,
+    images_of,
+    normalise,
+    register,
+)
 from datasets.cache import CachedSplit
 from losses import BOX
 
 TRIVIAL_BOXES = 100
+SHOWN_SCORE = 0.3
+SHOWN_BOXES = 50
+"""In pictures: detections with at least this score, at most so many an image."""
+
+Found = tuple[list[Boxes], list[Boxes], list[npt.NDArray[np.int64]]]
+"""Boxes, scores and labels of each image, as :class:`AveragePrecision` takes them."""
 
 
 @register("detection")
@@ -23,6 +39,7 @@ class Detection(Task):
     """Boxes and classes; the loss under test regresses the boxes."""
 
     primary: ClassVar[str] = "AP"
+    metrics: ClassVar[tuple[str, ...]] = tuple(STATS)
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:
@@ -38,30 +55,29 @@ class Detection(Task):
         }
         return {**boxes, **found.other}
 
-    def evaluator(self, split: CachedSplit) -> Callable[[nn.Module, torch.device, int], dict]:
-        measure = AveragePrecision(*_truth(split), self.classes)
+    @staticmethod
+    def without_gradient(gradient: Tensor, *truth: Tensor) -> Tensor:
+        return boxes_without_gradient(gradient, *truth)
 
-        def evaluate(model: nn.Module, device: torch.device, batch_size: int) -> dict:
-            detector = cast(DetectionModel, model)
-            found = [
-                detections
-                for images in image_batches(split, batch_size, device)
-                for detections in detector.predict(images)
-            ]
-            # Back to pixels of the original image, in which COCO's object sizes are defined; what
-            # reaches over the picture into the padding around it is cut off.
-            return measure(
-                [
-                    (d.boxes.double().cpu().numpy() / split.scale(i)).clip(
-                        0, np.tile(split.original_size(i)[::-1], 2)
-                    )
-                    for i, d in enumerate(found)
-                ],
-                [d.scores.double().cpu().numpy() for d in found],
-                [d.labels.cpu().numpy() for d in found],
-            )
+    def evaluator(self, split: CachedSplit) -> Evaluator:
+        return BoxEvaluator(split, self.classes)
 
-        return evaluate
+    def show(
+        self, model: nn.Module, split: CachedSplit, indices: list[int], device: torch.device
+    ) -> list[dict[str, Any]]:
+        """Mappings of ``boxes``, ``labels`` and, of predictions, ``scores``, the best first."""
+        images = normalise(images_of(split, indices).to(device))
+        found = cast(DetectionModel, model).predict(images)
+        return [
+            {
+                "truth": {
+                    "boxes": split.boxes(i).tolist(),
+                    "labels": split.labels(i).tolist(),
+                },
+                "predicted": _shown(detections, split.picture_size(i)),
+            }
+            for i, detections in zip(indices, found, strict=True)
+        ]
 
     @staticmethod
     def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
@@ -84,6 +100,50 @@ class Detection(Task):
         return AveragePrecision(*_truth(split), split.classes)(
             [relative[drawn] * size for size in sizes], [scores] * n, [label[drawn]] * n
         )
+
+
+class BoxEvaluator(Evaluator):
+    """AP in pixels of the original images, in which COCO's object sizes are defined."""
+
+    def __init__(self, split: CachedSplit, classes: list[str]) -> None:
+        self.split = split
+        self.measure = AveragePrecision(*_truth(split), classes)
+
+    def __call__(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
+        return self.measure(*self._found(model, device, batch_size))
+
+    def breakdown(
+        self, model: nn.Module, device: torch.device, batch_size: int, chosen: dict[str, float]
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        return detection_breakdown(self.measure, *self._found(model, device, batch_size))
+
+    def _found(self, model: nn.Module, device: torch.device, batch_size: int) -> Found:
+        detector = cast(DetectionModel, model)
+        found = [
+            detections
+            for images in image_batches(self.split, batch_size, device)
+            for detections in detector.predict(images)
+        ]
+        # What reaches over the picture into the padding around it is cut off.
+        boxes = [
+            (d.boxes.double().cpu().numpy() / self.split.scale(i)).clip(
+                0, np.tile(self.split.original_size(i)[::-1], 2)
+            )
+            for i, d in enumerate(found)
+        ]
+        scores = [d.scores.double().cpu().numpy() for d in found]
+        return boxes, scores, [d.labels.cpu().numpy() for d in found]
+
+
+def _shown(found: Detections, size: tuple[int, int]) -> dict[str, list[Any]]:
+    """The detections of one image that a picture shows, cut at its borders (height, width)."""
+    kept = (found.scores >= SHOWN_SCORE).nonzero()[:SHOWN_BOXES, 0]
+    boxes = found.boxes[kept].double().cpu().numpy().clip(0, np.tile(size[::-1], 2))
+    return {
+        "boxes": boxes.tolist(),
+        "scores": found.scores[kept].tolist(),
+        "labels": found.labels[kept].tolist(),
+    }
 
 
 def _truth(split: CachedSplit) -> tuple[list[Any], list[Any]]:

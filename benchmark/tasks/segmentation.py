@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.health import pixels_without_gradient
+from benchmark.metrics.probabilities import PixelProbabilities
 from benchmark.metrics.segmentation import ConfusionMatrix, class_map
-from benchmark.tasks.base import Batch, Task, image_batches, normalise, register
+from benchmark.metrics.segmentation_breakdown import SegmentationBreakdown, foreground_share
+from benchmark.tasks.base import (
+    Batch,
+    Evaluator,
+    Task,
+    image_batches,
+    images_of,
+    normalise,
+    register,
+)
 from datasets.cache import CachedSplit
 from datasets.sample import IGNORE
 from losses import MASK
@@ -21,6 +32,7 @@ class Segmentation(Task):
     """One binary mask a foreground class; the loss under test compares logits and masks."""
 
     primary: ClassVar[str] = "mIoU_fg"
+    metrics: ClassVar[tuple[str, ...]] = ("mIoU_fg", "mIoU", "Dice_fg", "pixel_accuracy")
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:
@@ -34,18 +46,24 @@ class Segmentation(Task):
         values = self.loss(logits, (truth == classes).float(), truth != IGNORE)
         return {"mask": self.weight * values.mean()}
 
-    def evaluator(self, split: CachedSplit) -> Callable[[nn.Module, torch.device, int], dict]:
-        def evaluate(model: nn.Module, device: torch.device, batch_size: int) -> dict:
-            confusion = ConfusionMatrix(self.classes, device)
-            start = 0
-            for images in image_batches(split, batch_size, device):
-                predicted = class_map(model(images))
-                stop = start + len(images)
-                confusion.update(predicted, _truth(split, start, stop).to(device))
-                start = stop
-            return confusion.metrics()
+    @staticmethod
+    def without_gradient(gradient: Tensor, *truth: Tensor) -> Tensor:
+        return pixels_without_gradient(gradient, *truth)
 
-        return evaluate
+    def evaluator(self, split: CachedSplit) -> Evaluator:
+        return MaskEvaluator(split, self.classes)
+
+    def show(
+        self, model: nn.Module, split: CachedSplit, indices: list[int], device: torch.device
+    ) -> list[dict[str, Any]]:
+        """Class maps, the prediction as the metrics take it."""
+        found = class_map(model(normalise(images_of(split, indices).to(device))))
+        shown = []
+        for i, predicted in zip(indices, found.to(torch.uint8).cpu().numpy(), strict=True):
+            height, width = split.picture_size(i)
+            truth = _truth(split, i, i + 1)[0].numpy()
+            shown.append({"truth": truth[:height, :width], "predicted": predicted[:height, :width]})
+        return shown
 
     @staticmethod
     def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
@@ -59,6 +77,50 @@ class Segmentation(Task):
             truth = _truth(split, i, i + 1)
             confusion.update(torch.full_like(truth, commonest), truth)
         return confusion.metrics()
+
+
+class MaskEvaluator(Evaluator):
+    """IoU at training size; padding is ignored."""
+
+    def __init__(self, split: CachedSplit, classes: list[str]) -> None:
+        self.split = split
+        self.classes = classes
+
+    def __call__(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
+        confusion = ConfusionMatrix(self.classes, device)
+        for _, logits, truth in self._batches(model, device, batch_size):
+            confusion.update(class_map(logits), truth)
+        return confusion.metrics()
+
+    def choose(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
+        """For each class the threshold of its probability with the highest IoU."""
+        probabilities = PixelProbabilities(len(self.classes), device)
+        for _, logits, truth in self._batches(model, device, batch_size):
+            probabilities.update(logits, truth)
+        best = probabilities.best_thresholds().tolist()
+        return dict(zip(self.classes, best, strict=True))
+
+    def breakdown(
+        self, model: nn.Module, device: torch.device, batch_size: int, chosen: dict[str, float]
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        shares = [
+            foreground_share(_truth(self.split, i, i + 1).numpy(), IGNORE)
+            for i in range(len(self.split))
+        ]
+        found = SegmentationBreakdown(self.classes, np.array(shares), device)
+        for start, logits, truth in self._batches(model, device, batch_size):
+            found.update(start, logits, truth)
+        return found.results(chosen)
+
+    def _batches(
+        self, model: nn.Module, device: torch.device, batch_size: int
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Index of the first image, logits ``[B, C, H, W]`` and truth ``[B, H, W]``."""
+        start = 0
+        for images in image_batches(self.split, batch_size, device):
+            stop = start + len(images)
+            yield start, model(images), _truth(self.split, start, stop).to(device)
+            start = stop
 
 
 def _truth(split: CachedSplit, start: int, stop: int) -> Tensor:

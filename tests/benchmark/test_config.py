@@ -15,12 +15,12 @@ from benchmark.config import (
     CellConfig,
     Experiment,
     Train,
-    apply_override,
     load_experiment,
     shipped_experiments,
 )
 from benchmark.entries import LossEntry
 from benchmark.options import UserError
+from benchmark.overrides import apply_override
 
 TEXT = """
 name: small
@@ -262,6 +262,55 @@ def test_runs_from_before_there_were_sums_keep_their_identity():
 def test_the_identity_holds_all_that_the_numbers_depend_on(changes):
     assert cell(**changes).identity() != cell().identity()
     assert cell(**changes).slug != cell().slug
+
+
+def test_a_block_adds_to_the_tuning_of_the_experiment(file):
+    words = ["tune.weights=[1, 2]", "tune.epochs=4", "matrix.boxes.tune.lr=[0.1]"]
+    found = load_experiment(str(file), words).block_tune("boxes")
+    assert (found.weights, found.lr, found.epochs) == ([1.0, 2.0], [0.1], 4)
+    assert load_experiment(str(file), [words[0], "matrix.boxes.tune=false"]).tuning_by_table() == {}
+
+
+def test_targets_of_a_block_take_the_place_of_the_experiments(file):
+    words = ["targets={AP: 0.3, AP50: 0.5}", "matrix.boxes.targets={AP: 0.4}"]
+    table = ("detection", "shapes", "tiny_fcos")
+    found = load_experiment(str(file), words).targets_by_table()
+    assert found == {table: {"AP": 0.4, "AP50": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("tune={epochs: 3}", "tune: names nothing to choose from: give weights, lr or options"),
+        ("tune.weights=[]", "tune.weights: List should have at least 1 item"),
+        ("tune.weights=[1, 0]", "tune.weights.1: should be greater than 0, got 0"),
+        ("tune.weights=[1, 2, 1]", "tune: weights lists 1.0 twice"),
+        ("tune.weight=[1]", "tune.weight: unknown key (did you mean 'weights'?)"),
+        ("matrix.boxes.tune={lrs: [1]}", "lrs: unknown key"),
+        ("targets={AP: 40}", "targets.AP: should be less than 1, got 40"),
+    ],
+)
+def test_a_tuning_or_target_that_makes_no_sense_is_refused(file, word, message):
+    with pytest.raises(UserError) as caught:
+        load_experiment(str(file), [word])
+    assert message in str(caught.value)
+
+
+def test_two_blocks_of_one_table_must_be_tuned_alike(file):
+    content = yaml.safe_load(TEXT)
+    content["matrix"]["more"] = {**content["matrix"]["boxes"], "losses": ["giou", "diou"]}
+    content["matrix"]["more"]["tune"] = {"lr": [0.1]}
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"matrix\.more and matrix\.boxes .* must be the same"):
+        load_experiment(str(file))
+
+
+def test_a_tuning_run_is_another_run_and_a_final_one_keeps_its_identity():
+    final = cell()
+    assert final.model_copy(update={"tuned": {"weight": 1.0}}).identity() == final.identity()
+    tuning = final.model_copy(update={"stage": "tuning"})
+    assert tuning.identity() != final.identity()
+    assert "-t0-" in tuning.slug
 
 
 @given(st.text(min_size=1, max_size=60))

@@ -1,0 +1,235 @@
+"""The conclusions as sentences that a person can quote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark.report.best import supported_best
+from benchmark.report.data import ReportData
+from benchmark.report.tables import difference, points, spread
+from benchmark.statistics import MIN_PAIRS, groups, pooled_differences
+
+MOST_NAMED = 4  # losses in a list; a sentence with more is not quoted by anybody
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the runs of one (task, data set, model) say, or those of several data sets.
+
+    Attributes:
+        task, dataset, model: what it is about; ``dataset`` names all, joined by ", ", where it
+            pools several.
+        text: a few sentences of plain text; the first can stand alone.
+        kind: "claim" (some loss is better or worse than the baseline), "no claim", "incomplete"
+            (runs are still to come) or "pooled".
+    """
+
+    task: str
+    dataset: str
+    model: str
+    text: str
+    kind: str
+
+
+def headlines(data: ReportData, summary: pd.DataFrame) -> list[Headline]:
+    """One for each (task, data set, model) of the summary, in its order; then those pooled.
+
+    A (task, model) is pooled where at least two data sets have pairs of runs of the same losses.
+    """
+    if summary.empty:
+        return []
+    own_runs = dict(groups(data.runs))
+    singles = [_headline(key, own_runs[key], rows) for key, rows in groups(summary)]
+    baselines = summary.drop_duplicates("task").set_index("task")["baseline"].to_dict()
+    pooled = pooled_differences(data.runs, baselines, float(summary["level"].iloc[0]))
+    by_model = pooled.groupby(["task", "model"], sort=False)
+    return singles + [_over_datasets(str(t), str(m), rows) for (t, m), rows in by_model]
+
+
+def _over_datasets(task: str, model: str, rows: pd.DataFrame) -> Headline:
+    names = ", ".join(dict.fromkeys(rows["names"]))
+    judged = rows[rows["verdict"] != "too few repetitions"]
+    if judged.empty:
+        found = f"nothing can be said: a data set has fewer than {MIN_PAIRS} paired runs."
+    elif judged["claim"].eq("").all():
+        found = _cannot_tell(judged, len(rows))
+    else:
+        found = _claims(judged, rows, len(rows))
+    text = (
+        f"Over the data sets {names} together with {model}, {found} This holds for repetitions "
+        "on these data sets, each counted the same; it is no statement about others."
+    )
+    return Headline(task, names, model, text, "pooled")
+
+
+def _headline(key: tuple[str, str, str], runs: pd.DataFrame, rows: pd.DataFrame) -> Headline:
+    task, dataset, model = key
+    found = _finding(rows)
+    sentences = [
+        f"On {dataset} with {model}, {found}",
+        _best(runs, rows),
+        _not_corrected(rows),
+        _highest_mean(rows),
+        _diverged(runs, rows),
+        _failed(runs, rows),
+        _unfinished(runs, rows),
+    ]
+    claims = rows["claim"].isin(["better", "worse"]).any()
+    kind = "incomplete" if rows["unfinished"].any() else "claim" if claims else "no claim"
+    return Headline(task, dataset, model, " ".join(s for s in sentences if s), kind)
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    """What can be said of the differences to the baseline, after "On ... with ...,"."""
+    first = rows.iloc[0]
+    baseline, metric = first["baseline"], first["metric"]
+    others = rows[rows["loss"] != baseline]
+    if not rows["n"].any():
+        return "no run is finished yet." if rows["unfinished"].any() else "no run has a result."
+    if others.empty:
+        return f"{baseline} has no other loss to be compared with."
+    if not others["n_pairs"].any():
+        return f"no repetition is done by both the baseline {baseline} and another loss."
+    judged = others[others["n_pairs"] >= MIN_PAIRS]
+    if judged.empty:
+        n = int(others["n_pairs"].max())
+        return (
+            f"nothing can be said about differences in {metric} to the baseline {baseline}: "
+            f"there are {n} paired runs, and a verdict needs at least {MIN_PAIRS}."
+        )
+    if judged["claim"].eq("").all():
+        return _cannot_tell(judged, len(others))
+    return _claims(judged, others, int((others["n_pairs"] >= 2).sum()))
+
+
+def _claims(judged: pd.DataFrame, others: pd.DataFrame, comparisons: int) -> str:
+    first = judged.iloc[0]
+    baseline, metric = first["baseline"], first["metric"]
+    parts = []
+    for verdict in ("better", "worse"):
+        rows = judged[judged["claim"] == verdict]
+        if len(rows):
+            named = _named(_differs(row) for _, row in rows.iterrows())
+            is_are = "is" if len(rows) == 1 else "are"
+            parts.append(f"{named} {is_are} {verdict}")
+    rest = others[~others["claim"].isin(["better", "worse"])]
+    text = f"compared with the baseline {baseline} in {metric}, {'; '.join(parts)}"
+    if len(rest):
+        text += f"; of {_named(rest['loss'])} it cannot be told"
+    unit = f"percentage points with {100 * first['level']:g} % intervals, {_pairs(judged)}"
+    return f"{text} ({unit}{_correction(comparisons)})."
+
+
+def _cannot_tell(judged: pd.DataFrame, others: int) -> str:
+    first = judged.iloc[0]
+    ends = judged.loc[[judged["diff"].idxmin(), judged["diff"].idxmax()]]
+    shown = [_differs(row) for _, row in ends.iterrows()]
+    unit = f"percentage points with {100 * first['level']:g} % intervals, {_pairs(judged)}"
+    apart = f"be told apart from the baseline {first['baseline']} in {first['metric']}"
+    if others == 1:
+        text = f"{first['loss']} cannot {apart}: {shown[0]} ({unit})."
+    elif len(judged) == 1:
+        text = f"none of the {others} other losses can {apart}: {shown[0]} ({unit})."
+    else:
+        text = (
+            f"none of the {others} other losses can {apart}: the differences reach from "
+            f"{shown[0]} to {shown[1]} ({unit})."
+        )
+    known = judged["detectable"].dropna() if "detectable" in judged else judged["diff"].iloc[:0]
+    if known.empty:
+        return text
+    low, high = (points(value).lstrip("+") for value in (known.min(), known.max()))
+    size = low if low == high else f"{low} to {high}"
+    return (
+        f"{text} With so many runs, a true difference is found with a probability of 80 % only "
+        f"if it is about {size} points or more."
+    )
+
+
+def _differs(row: pd.Series) -> str:
+    return f"{row['loss']} {difference(row['diff'], row['diff_low'], row['diff_high'])}"
+
+
+def _correction(comparisons: int) -> str:
+    if comparisons < 2:
+        return ""
+    return f"; claims hold after Holm's correction for {comparisons} comparisons"
+
+
+def _pairs(rows: pd.DataFrame) -> str:
+    low, high = int(rows["n_pairs"].min()), int(rows["n_pairs"].max())
+    return f"{low} paired runs" if low == high else f"{low} to {high} paired runs"
+
+
+def _best(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    best = supported_best(runs, rows)
+    measured = int((rows["n"] > 0).sum())
+    if best is None or measured < 3:  # of two losses, the comparison has said it
+        return ""
+    return f"{best} is the best of the {measured}: its interval against each of the others says so."
+
+
+def _not_corrected(rows: pd.DataFrame) -> str:
+    alone = rows[rows["verdict"].isin(["better", "worse"]) & (rows["claim"] == "")]
+    if alone.empty:
+        return ""
+    named = _named(_differs(row) for _, row in alone.iterrows())
+    what = "the interval" if len(alone) == 1 else "the intervals"
+    exclude = "excludes" if len(alone) == 1 else "exclude"
+    return (
+        f"Taken alone, {what} of {named} {exclude} 0, but not after Holm's correction for the "
+        "number of comparisons."
+    )
+
+
+def _highest_mean(rows: pd.DataFrame) -> str:
+    measured = rows[rows["n"] > 0]
+    if measured.empty:
+        return ""
+    top = measured.loc[measured["mean"].idxmax()]
+    shown = f"{spread(top['mean'], top['std'])} %"
+    sd = "mean ± standard deviation, " if top["n"] > 1 else ""
+    is_baseline = " (the baseline)" if top["loss"] == top["baseline"] and len(rows) > 1 else ""
+    return f"The highest mean is that of {top['loss']}{is_baseline}: {shown} ({sd}n = {top['n']})."
+
+
+def _diverged(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    named = _counts(runs, rows, "diverged")
+    if not named:
+        return ""
+    return (
+        f"Diverged: {named}; the means and differences of these losses cover only the runs that "
+        "survived, they rank below losses without diverged runs, and no claim is made in their "
+        "favour."
+    )
+
+
+def _failed(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    named = _counts(runs, rows, "failed")
+    return f"Failed with an error and missing from the means: {named}." if named else ""
+
+
+def _unfinished(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    count = int(rows["unfinished"].sum())
+    return f"Not final: {count} of {len(runs)} runs are still to come." if count else ""
+
+
+def _counts(runs: pd.DataFrame, rows: pd.DataFrame, column: str) -> str:
+    planned = runs["loss"].value_counts()
+    return _named(
+        f"{row['loss']} in {row[column]} of {planned[row['loss']]} runs"
+        for _, row in rows[rows[column] > 0].iterrows()
+    )
+
+
+def _named(items: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c", or the first few "and 3 more"; "" for none."""
+    names = list(items)
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,1 @@
+"""The sections of the page: each module here registers one or more of them."""

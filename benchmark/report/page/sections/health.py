@@ -1,0 +1,136 @@
+"""Section: gradients and steps of the training, where a loss shows trouble before its metric."""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from benchmark.report.health import by_epoch, totals
+from benchmark.report.page.context import PageContext, section
+from benchmark.report.page.html import (
+    Cell,
+    Column,
+    Row,
+    figure,
+    legend,
+    loss_name,
+    panel_blocks,
+    table,
+)
+from benchmark.report.page.svg import Axis, Chart, small_multiples
+from benchmark.report.panels import Panel
+from benchmark.report.tables.formats import UNKNOWN, percent
+
+SHOWN = {
+    "grad_norm": ("Gradient norm, mean of the epoch's steps", "gradient norm", 1),
+    "grad_norm_max": ("Gradient norm, largest of the epoch's steps", "gradient norm", 1),
+    "zero_gradient": ("Positives without gradient", "share of the positives (%)", 100),
+}
+POSITIVES = {
+    "detection": "boxes that are to fit an object",
+    "segmentation": "pixels of the foreground",
+}
+MOST_TIPS = 25  # epochs with a value to hover
+
+
+@section("health", title="Training health", order=56)
+def build(page: PageContext) -> Markup | None:
+    """A block for each table whose runs recorded gradients."""
+    return panel_blocks(page, lambda panel: _block(page, panel))
+
+
+def _block(page: PageContext, panel: Panel) -> Markup | None:
+    frames = {quantity: by_epoch(panel.history, quantity) for quantity in SHOWN}
+    frames = {quantity: frame for quantity, frame in frames.items() if not frame.empty}
+    summed = totals(panel.history)
+    recorded = summed.drop(columns=["loss", "nonfinite_runs", "runs"]).notna().any(axis=None)
+    if not frames and not recorded:
+        return None
+    parts = []
+    if frames:
+        charts = [_chart(panel, quantity, frame) for quantity, frame in frames.items()]
+        titles = [SHOWN[quantity][0] for quantity in frames]
+        losses = [
+            loss for loss in panel.losses if any((f["loss"] == loss).any() for f in frames.values())
+        ]
+        parts.append(legend(page, panel.key[0], losses))
+        parts.append(figure(small_multiples(charts, titles), _caption(panel)))
+    parts.append(_table(page, panel, summed))
+    return Markup("").join(parts)
+
+
+def _chart(panel: Panel, quantity: str, frame: pd.DataFrame) -> Markup:
+    """Mean by epoch with a band from the least to the largest run; diverged runs dashed."""
+    title, label, scale = SHOWN[quantity]
+    diverged = panel.history[panel.history["status"] == "diverged"].dropna(subset=[quantity])
+    values = scale * pd.concat([frame["min"], frame["max"], diverged[quantity]])
+    upright = Axis.around(label, values, log=scale == 1 and bool((values > 0).any()))
+    last = max(frame["epoch"].max(), 1)
+    across = Axis("epoch", min(frame["epoch"].min(), last - 1), last, integer=True)
+    chart = Chart(across, upright, title=f"{title}, {panel.name}")
+    for name, rows in frame.groupby("loss", sort=False):
+        loss, style, epochs = str(name), panel.styles[str(name)], rows["epoch"].tolist()
+        low, mean, high = (scale * rows[part] for part in ("min", "mean", "max"))
+        chart.band(epochs, low.tolist(), high.tolist(), style, loss)
+        tips = [
+            f"{loss}\nepoch {epoch}: {value:.3g}, n = {n}"
+            for epoch, value, n in zip(epochs, mean, rows["n"], strict=True)
+        ]
+        few = len(epochs) <= MOST_TIPS
+        chart.line(epochs, mean.tolist(), style, loss, tips=tips if few else None)
+    for (name, _), rows in diverged.groupby(["loss", "repetition"], sort=False):
+        loss = str(name)
+        ys = (scale * rows[quantity]).tolist()
+        chart.line(rows["epoch"].tolist(), ys, panel.styles[loss], loss, dashed=True, markers=False)
+    return chart.markup()
+
+
+def _caption(panel: Panel) -> str:
+    text = (
+        "Mean over the finished runs, with a band from the lowest run to the highest. The gradient "
+        "is that of the whole model, before clipping; it grows with the weight of the loss, so "
+        "its course says more than its height. Positives without gradient: "
+        f"{POSITIVES[panel.key[0]]} that the loss under test gives a gradient of exactly 0."
+    )
+    if (panel.runs["status"] == "diverged").any():
+        text += " Thin dashed lines: runs that diverged, each by itself."
+    return text
+
+
+def _table(page: PageContext, panel: Panel, summed: pd.DataFrame) -> Markup:
+    columns = [
+        Column("loss"),
+        Column("gradient norm", "right", tip="mean over runs and epochs"),
+        Column("largest gradient norm", "right"),
+        Column("without gradient at first (%)", "right", tip="positives, first epoch"),
+        Column("at last (%)", "right", tip="positives, last epoch"),
+        Column("steps not finite", "right"),
+        Column("in runs", "right"),
+    ]
+    own = summed.set_index("loss")
+    rows: list[Row] = []
+    for loss in (loss for loss in panel.losses if loss in own.index):
+        row = own.loc[loss]
+        bad = row["nonfinite_steps"] > 0
+        rows.append(
+            [
+                Cell(loss_name(page, panel.key[0], loss), loss, loss=loss),
+                *(_number(row[name]) for name in ("grad_norm", "grad_norm_max")),
+                *(Cell(percent(row[n]), float(row[n])) for n in ("zero_first", "zero_last")),
+                Cell(_count(row["nonfinite_steps"]), row["nonfinite_steps"], "warning" * bad),
+                f"{row['nonfinite_runs']} of {row['runs']}" if bad else UNKNOWN,
+            ]
+        )
+    note = (
+        "All runs together, those that did not finish included. Steps not finite: their loss or "
+        "gradient was infinite or not a number."
+    )
+    return table(columns, rows, "Gradients and steps", note)
+
+
+def _number(value: float) -> Cell:
+    return Cell(UNKNOWN if pd.isna(value) else f"{value:.3g}", float(value))
+
+
+def _count(value: float) -> str:
+    return UNKNOWN if pd.isna(value) else f"{value:.0f}"

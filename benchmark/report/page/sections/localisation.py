@@ -1,0 +1,101 @@
+"""Section: how well the boxes that find an object fit it."""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from benchmark.report.breakdowns import localisation, matched_share, single
+from benchmark.report.page.compared import Judge, differences_note
+from benchmark.report.page.context import PageContext, section
+from benchmark.report.page.html import (
+    Cell,
+    Column,
+    Row,
+    figure,
+    legend,
+    loss_name,
+    panel_blocks,
+    table,
+)
+from benchmark.report.page.svg import Axis, Chart
+from benchmark.report.panels import Panel
+from benchmark.report.tables.formats import percent
+
+CAPTION = (
+    "Detections matched to an object at an IoU of 0.5 or more, by that IoU: share of them in "
+    "classes of 0.025, mean over the finished runs. Losses match different objects: one that finds "
+    "more hard ones may show a lower mean IoU for it, so read it beside the share of objects found."
+)
+
+
+@section("localisation", title="How well boxes fit", order=52)
+def build(page: PageContext) -> Markup | None:
+    """A block for each table whose runs recorded the IoU of their matched boxes."""
+    return panel_blocks(page, lambda panel: _block(page, panel))
+
+
+def _block(page: PageContext, panel: Panel) -> Markup | None:
+    found = page.details(panel)
+    level = float(panel.summary["level"].iloc[0])
+    frame = localisation(found, level)
+    if frame.empty:
+        return None
+    fit = single(found, "localisation", "mean", baseline=panel.baseline, level=level)
+    share = matched_share(found, panel.baseline, level)
+    losses = list(dict.fromkeys(frame["loss"]))
+    return (
+        legend(page, panel.key[0], losses)
+        + figure(_chart(panel, frame), CAPTION)
+        + _table(page, panel, fit, share)
+    )
+
+
+def _chart(panel: Panel, frame: pd.DataFrame) -> Markup:
+    """The shares as steps, one outline a loss."""
+    chart = Chart(
+        Axis("IoU with the object", float(frame["x_low"].min()), float(frame["x_high"].max())),
+        Axis.around("share of the matched boxes (%)", [0, *(100 * frame["mean"])]),
+        width=640,
+        title=f"IoU of the matched boxes, {panel.name}",
+        description="The table below gives each loss's mean.",
+    )
+    for name, rows in frame.groupby("loss", sort=False):
+        loss, style = str(name), panel.styles[str(name)]
+        xs = rows[["x_low", "x_high"]].to_numpy().ravel().tolist()
+        ys = (100 * rows["mean"]).repeat(2).tolist()
+        chart.line(xs, ys, style, loss, markers=False)
+        for row in rows.itertuples():
+            middle = (row.x_low + row.x_high) / 2
+            tip = f"{loss}\nIoU {row.x_low:.3f} to {row.x_high:.3f}: {percent(row.mean)} %"
+            chart.dot(middle, 100 * row.mean, style, loss, tip=tip, small=True)
+    return chart.markup()
+
+
+def _table(page: PageContext, panel: Panel, fit: pd.DataFrame, share: pd.DataFrame) -> Markup:
+    judge = Judge(panel)
+    against = f"difference to {panel.baseline}"
+    columns = [
+        Column("loss"),
+        Column("mean IoU (%)", "right", tip="of the matched boxes"),
+        Column(against, "right"),
+        Column("objects found (%)", "right", tip="matched by a detection at IoU 0.5 or more"),
+        Column(against, "right"),
+        Column("n", "right", tip="finished runs"),
+    ]
+    fit = fit.set_index("loss").reindex(share["loss"]).reset_index()
+    rows: list[Row] = []
+    for (_, own), (_, found) in zip(fit.iterrows(), share.iterrows(), strict=True):
+        loss = str(own["loss"])
+        rows.append(
+            [
+                Cell(loss_name(page, panel.key[0], loss), loss, loss=loss),
+                Cell(percent(own["mean"]), float(own["mean"])),
+                judge.cell(own),
+                Cell(percent(found["mean"]), float(found["mean"])),
+                judge.cell(found),
+                str(found["n"]),
+            ]
+        )
+    note = differences_note(panel, [fit, share]) if len(fit) > 1 else ""
+    return table(columns, rows, "Fit of the matched boxes, and how many objects they find", note)

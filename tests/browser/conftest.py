@@ -1,0 +1,108 @@
+"""A report of a hundred invented runs with hostile names, in the system's Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmark import report
+from benchmark.bench.synthetic import Content, build_store
+from benchmark.collecting import report_data
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+CONTENT = Content(
+    losses=(
+        'img<img src="x" onerror="window.__x = 1">',
+        '"><script>window.__x = 2</script>',
+        "giou",
+        "a_long_label_without_any_space_that_goes_on_and_on_until_no_phone_has_room_for_it",
+        "ciou & 'friends' alpha=0.5 gamma=2",
+    ),
+    repetitions=5,
+    datasets=("shapes", "'><svg onload='window.__x = 3'>"),
+    epochs=20,
+    tuning=True,
+    description='</p><script>window.__x = 4</script> & "quotes"',
+    failure='RuntimeError: <b onmouseover="window.__x = 5">bold</b></pre><script>alert(6)</script>',
+)
+"""Five losses x five repetitions x two data sets x two tasks."""
+
+
+@pytest.fixture(scope="session")
+def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``report.html`` of :data:`CONTENT`."""
+    store = build_store(tmp_path_factory.mktemp("browser") / "invented", CONTENT)
+    report.write(report_data(store), store.path, only=["page"])
+    return store.path / "report.html"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, report_page: Path) -> Iterator[Callable[..., Page]]:
+    """Open the report; keywords are those of a browser context.
+
+    Whatever a test does, no script of the report may fail, none of a name may run, and nothing
+    but the file itself may be asked for.
+    """
+    contexts = []
+    problems: list[str] = []
+    own = report_page.as_uri()
+
+    def asked_for(url: str) -> None:
+        if url.partition("#")[0] != own and not url.startswith("data:"):
+            problems.append(f"asked for {url}")
+
+    def open_page(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: problems.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: asked_for(request.url))
+        page.goto(own)
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            if page.evaluate("() => window.__x") is not None:
+                problems.append("a name ran as a script")
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def keep() -> Callable[[Page, str], None]:
+    """Save a picture of the whole page where LOSSBENCH_SCREENSHOTS names a folder."""
+    folder = os.environ.get("LOSSBENCH_SCREENSHOTS")
+
+    def save(page: Page, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return save
