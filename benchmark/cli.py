@@ -45,6 +45,15 @@ class Kind(StrEnum):
     peers = "peers"
 
 
+class Part(StrEnum):
+    """Parts of a report; those of :data:`benchmark.report.PARTS`."""
+
+    tables = "tables"
+    page = "page"
+    json = "json"
+    charts = "charts"
+
+
 class LossKind(StrEnum):
     box = "box"
     mask = "mask"
@@ -162,16 +171,85 @@ def run(
 @app.command()
 @reports_user_errors
 def report(
-    folder: StoreFolder,
+    folders: Annotated[
+        list[Path], typer.Argument(help="Results folders; several are merged into one report.")
+    ],
     baseline: Annotated[
         str | None, typer.Option(help="Loss that the others are compared with.")
     ] = None,
+    only: Annotated[
+        list[Part] | None, typer.Option(help="A part to write; repeatable. Default: all.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write into; default: FOLDER, or results/A+B for several."),
+    ] = None,
 ) -> None:
-    """Collect the runs in FOLDER and write its tables and charts again."""
-    from benchmark.reporting import write_report
+    """Collect the runs in FOLDERS and write their tables, page and charts again."""
+    from benchmark.reporting import write_merged_report, write_report
     from benchmark.store import Store
 
-    write_report(console, Store.existing(folder), baseline)
+    stores = [Store.existing(folder) for folder in folders]
+    parts = [part.value for part in only or Part]
+    if len(stores) == 1:
+        write_report(console, stores[0], baseline, parts, out)
+    else:
+        write_merged_report(console, stores, baseline, parts, out)
+
+
+@app.command()
+@reports_user_errors
+def index(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds folders with reports.")],
+) -> None:
+    """Write one page that lists every report in FOLDER, with what it found."""
+    from benchmark.report.page.index import write_index
+
+    console.print(f"index: {write_index(folder)}", soft_wrap=True)
+
+
+@app.command()
+@reports_user_errors
+def power(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Results folder whose spread is used; or give --sd.")
+    ] = None,
+    difference: Annotated[
+        list[float] | None,
+        typer.Option(help="Percentage points to find; repeatable. Default: 0.2, 0.5, 1 and 2."),
+    ] = None,
+    power: Annotated[float, typer.Option(help="Probability to find it.")] = 0.8,
+    baseline: Annotated[
+        str | None, typer.Option(help="Loss that the others are compared with.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Column of the runs; default: the task's primary metric.")
+    ] = None,
+    sd: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of the paired differences, in percentage points."),
+    ] = None,
+    repetitions: Annotated[
+        int | None, typer.Option(min=2, help="Repetitions that --sd comes from.")
+    ] = None,
+) -> None:
+    """Tell which differences the repetitions could detect, and how many a difference needs."""
+    from benchmark.options import UserError
+
+    if (folder is None) == (sd is None):
+        raise UserError("power: give a results folder or --sd, and not both")
+    from benchmark.power import DIFFERENCES, Question, power_of_folder, power_of_spread
+
+    question = Question(tuple(difference or DIFFERENCES), power)
+    if folder is not None:
+        if repetitions is not None:
+            raise UserError("power: --repetitions goes with --sd; a folder's are counted")
+        power_of_folder(console, folder, question, baseline, metric)
+        return
+    if baseline is not None or metric is not None:
+        raise UserError("power: --baseline and --metric choose among runs; they need a folder")
+    assert sd is not None
+    power_of_spread(console, sd, repetitions, question)
 
 
 @app.command()
@@ -294,6 +372,20 @@ def bench_losses(
 
     plan = make_plan(losses, sizes, threads, device, compiled=compiled, quick=quick)
     measure(console, plan, out, shlex.join(["python3", *sys.argv]))
+
+
+@bench_app.command("report")
+@reports_user_errors
+def bench_report(
+    quick: Annotated[bool, typer.Option("--quick", help="The 100 runs only.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and the page.")] = Path(
+        "results/bench_report"
+    ),
+) -> None:
+    """Measure time and memory of the reports of 100 and of 1,000 invented runs."""
+    from benchmark.bench.report import SIZES, bench
+
+    bench(console, SIZES[:1] if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
 
 
 @app.command()

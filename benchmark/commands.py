@@ -132,7 +132,8 @@ def _train(
         )
     if machine.fresh:  # not before the data are known to be good
         _clear(cells)
-    with GridDisplay(console, todo, ended, machine.workers) as display:
+    earlier = [planned for planned in cells if planned not in todo]
+    with GridDisplay(console, todo, earlier, machine.workers, phase or "training") as display:
         LocalExecutor(machine.workers).run(jobs, display)
 
 

@@ -25,30 +25,41 @@ from rich.table import Table
 
 from benchmark.executors import Event
 from benchmark.runner import PlannedCell
+from benchmark.standing import Standing
 from benchmark.store import RunFolder
 from benchmark.tasks import TASKS
 
 
 class GridDisplay:
-    """Shows runs done / total, time left, and for each run at work its epoch, loss and metric.
+    """Shows runs done / total, time left, the runs at work, and how the losses stand.
 
     On a terminal this is one live panel; elsewhere one line is printed for each run that ends.
 
     Args:
         console: where to draw.
         todo: the cells that will be trained.
-        done: how many of the grid's cells had ended before.
+        earlier: cells of the same phase that had ended before.
+        workers: runs at a time.
+        title: what is going on, such as "tuning".
     """
 
-    def __init__(self, console: Console, todo: list[PlannedCell], done: int, workers: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        todo: list[PlannedCell],
+        earlier: list[PlannedCell],
+        workers: int,
+        title: str = "training",
+    ) -> None:
         self.console = console
         self.costs = {planned.folder.path: planned.cost for planned in todo}
         self.fractions = dict.fromkeys(self.costs, 0.0)
         self.resumed = dict.fromkeys(self.costs, 0.0)
         self.active: dict[Path, Event] = {}
         self.metrics: dict[Path, float] = {}
-        self.total = len(todo) + done
-        self.ended = done
+        self.standing = Standing(todo, earlier)
+        self.total = len(todo) + len(earlier)
+        self.ended = len(earlier)
         self.failed = 0
         self.workers = workers
         self.started = time.monotonic()
@@ -63,7 +74,7 @@ class GridDisplay:
             console=console,
         )
         self.task: TaskID = self.bar.add_task(
-            "training", total=self.total, completed=self.ended, left=""
+            title, total=self.total, completed=self.ended, left=""
         )
         self.live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
 
@@ -102,6 +113,7 @@ class GridDisplay:
     def _end(self, folder: Path) -> None:
         self.ended += 1
         self.fractions[folder] = 1.0
+        self.standing.end(folder)
         run = RunFolder(folder)
         status = run.status()
         self.failed += status == "failed"
@@ -135,7 +147,12 @@ class GridDisplay:
 
     def _render(self) -> Group:
         self.bar.update(self.task, left=self._left())
-        return Group(self.bar, self._active_runs()) if self.active else Group(self.bar)
+        height, width = self.console.height, self.console.width
+        active = [self._active_runs()] if self.active else []
+        # One line for the bar, the active runs with their heading, and one that stays free.
+        room = height - 2 - (len(self.active) + 1 if active else 0)
+        standing = [self.standing.table(room, width)] if room >= 3 else []
+        return Group(self.bar, *active, *standing)
 
     def _active_runs(self) -> Table:
         """One row for each run at work."""

@@ -14,14 +14,22 @@ Counter = Callable[..., Tensor]
 """``(gradient, target, ...) -> int64 [2]``: positives whose gradient is zero, and positives."""
 
 
+VANISHING = 1e-12
+"""Below it a box's gradient counts as 0. Formulas that keep clear of a division by zero leave
+traces of some 1e-19 there; a box that is pulled anywhere gets 1 / (side · positives) or so."""
+
+
 def boxes_without_gradient(gradient: Tensor, target: Tensor) -> Tensor:
-    """Of boxes ``[N, 4]``, int64 ``[2]``: those whose four gradients are all exactly 0, and N."""
-    lost = (gradient == 0).all(-1).sum()
+    """Of boxes ``[N, 4]``, int64 ``[2]``: those without gradient in all four numbers, and N.
+
+    None means below :data:`VANISHING` in size.
+    """
+    lost = (gradient.abs() < VANISHING).all(-1).sum()
     return torch.stack([lost, torch.full_like(lost, len(gradient))])
 
 
 def pixels_without_gradient(gradient: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Of the foreground pixels that count, int64 ``[2]``: those of zero gradient, and all.
+    """Of the foreground pixels that count, int64 ``[2]``: those whose gradient is 0, and all.
 
     Args:
         gradient, target: ``[N, C, H, W]``; a pixel counts once for each class that it has.

@@ -11,6 +11,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Collection
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -74,12 +75,17 @@ def resolve_options(cls: type, given: dict[str, Any], path: str) -> dict[str, An
         UserError: an option is unknown, missing or of a wrong type; every line of the message
             starts with the dotted path of the key.
     """
-    fields: dict[str, Any] = option_fields(cls)
-    schema = create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
     try:
-        return schema.model_validate(given).model_dump(mode="json")
+        return _schema(cls).model_validate(given).model_dump(mode="json")
     except ValidationError as error:
-        raise UserError("\n".join(explain(error, schema, path))) from None
+        raise UserError("\n".join(explain(error, _schema(cls), path))) from None
+
+
+@cache
+def _schema(cls: type) -> type[BaseModel]:
+    """Cached, because making one takes longer than reading a whole configuration with it."""
+    fields: dict[str, Any] = option_fields(cls)
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def build(cls: type[T], options: dict[str, Any], path: str) -> T:

@@ -1,34 +1,92 @@
-"""From a results folder to tables on the terminal and the files of the report; without torch."""
+"""From results folders to tables on the terminal and the files of the report; without torch."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from benchmark import report
 from benchmark.collecting import report_data
+from benchmark.merging import merge
 from benchmark.options import UserError
+from benchmark.report.data import ReportData
 from benchmark.store import Store
 
 
-def write_report(console: Console, store: Store, baseline: str | None) -> None:
-    """Write the report of all runs in a store, and print its tables."""
+def write_report(
+    console: Console,
+    store: Store,
+    baseline: str | None,
+    only: Collection[str] = tuple(report.PARTS),
+    out: Path | None = None,
+) -> None:
+    """Write the report of all runs in a store, or some of its parts, and print its tables.
+
+    ``out`` gets the files; by default the store's own folder.
+    """
     data = report_data(store)
     if data.runs.empty and data.tuning.empty:
         raise UserError(f"{store.path}: holds no run yet")
+    _write(console, data, out or store.path, baseline, only, _left_out(store))
+    console.print(f"runs: {escape(str(store.path / 'runs'))}")
+
+
+def write_merged_report(
+    console: Console,
+    stores: list[Store],
+    baseline: str | None,
+    only: Collection[str] = tuple(report.PARTS),
+    out: Path | None = None,
+) -> None:
+    """Write one report of the runs in several stores, into none of them; see :func:`write_report`.
+
+    Raises:
+        UserError: a folder is given twice or is to be written into, or as
+            :func:`benchmark.merging.merge`.
+    """
+    folders = [store.path.resolve() for store in stores]
+    for place, folder in enumerate(folders):
+        if folder in folders[:place]:
+            raise UserError(f"{stores[place].path}: is given twice")
+    out = out or Path("results") / "+".join(folder.name for folder in folders)
+    if out.resolve() in folders:
+        raise UserError(f"--out {out}: is one of the folders to merge; give another one")
+    data, notes = merge([report_data(store) for store in stores], baseline is not None)
+    if data.runs.empty and data.tuning.empty:
+        raise UserError(f"{', '.join(str(store.path) for store in stores)}: hold no run yet")
+    notes += [note for store in stores for note in _left_out(store)]
+    _write(console, data, out, baseline, only, notes)
+
+
+def _write(
+    console: Console,
+    data: ReportData,
+    out: Path,
+    baseline: str | None,
+    only: Collection[str],
+    notes: list[str],
+) -> None:
+    """Write and print; ``notes`` are printed below those of the report."""
     try:
-        written = report.write(data, store.path, baseline)
+        written = report.write(data, out, baseline, only)
     except ValueError as error:
-        raise UserError(f"{store.path}: {error}") from None
+        raise UserError(f"{out}: {error}") from None
     for table in written.tables:
         console.print(table.rich())
-    notes = list(written.notes)
-    if store.left_out():
-        notes.append(
-            f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
-            "experiment last run and are left out"
-        )
-    for note in notes:
+    for note in [*written.notes, *notes]:
         console.print(f"note: {escape(note)}")
-    for name in ("report.html", "tables", "charts", "runs"):
-        console.print(f"{name}: {escape(str(store.path / name))}")
+    for path in sorted({out / path.relative_to(out).parts[0] for path in written.paths}):
+        console.print(f"{path.name}: {escape(str(path))}")
+
+
+def _left_out(store: Store) -> list[str]:
+    """A note where runs lie in the store that are no part of its experiment."""
+    if not store.left_out():
+        return []
+    return [
+        f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
+        "experiment last run and are left out"
+    ]

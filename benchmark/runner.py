@@ -14,6 +14,7 @@ from benchmark.config import CellConfig, CellPart, Experiment, Table
 from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
+from benchmark.loggers import check_loggers
 from benchmark.options import UserError, build
 from benchmark.seeding import derive
 from benchmark.store import STAGE_FOLDER, RunFolder, Store
@@ -104,6 +105,7 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
     Raises:
         UserError: what the experiment names does not exist or does not fit together.
     """
+    check_loggers(experiment.logging)
     finals = plan(experiment)
     store = Store(results / experiment.name)
     datasets: dict[str, Dataset] = {}

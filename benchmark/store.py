@@ -15,6 +15,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from pydantic import ValidationError
 from benchmark.config import CellConfig, Experiment, Stage, read_yaml
 from benchmark.options import UserError, explain
 
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where PyYAML was built with it."""
 STAGE_FOLDER: dict[Stage, str] = {"final": "runs", "tuning": "tuning"}
 
 
@@ -65,6 +68,10 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _yaml(content: CellConfig | Experiment) -> str:
+    return yaml.dump(content.model_dump(mode="json"), Dumper=DUMPER, sort_keys=False)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -107,7 +114,7 @@ class RunFolder:
 
     def plan(self, cell: CellConfig) -> None:
         """Write the cell's configuration: from now on the cell is known, and pending."""
-        content = yaml.safe_dump(cell.model_dump(mode="json"), sort_keys=False)
+        content = _yaml(cell)
         write_text(self.path / "config.yaml", content)
 
     def begin(self, cell: CellConfig, environment: dict[str, Any]) -> None:
@@ -222,9 +229,11 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove all that earlier runs of the cell left; the lock stays with who holds it."""
-        for file in self.path.glob("*"):
-            if file.is_file() and file.name != ".lock":
-                file.unlink()
+        for item in self.path.glob("*"):
+            if item.is_dir():  # of a logger
+                shutil.rmtree(item)
+            elif item.name != ".lock":
+                item.unlink()
 
 
 @dataclass(frozen=True)
@@ -249,7 +258,7 @@ class Store:
         Runs that lie here from the same experiment with other settings stay, but are no longer
         part of what is reported.
         """
-        content = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+        content = _yaml(experiment)
         write_text(self.path / "experiment.yaml", content)
         for cell in cells:
             folder = self.run_folder(cell)

@@ -21,6 +21,7 @@ import torch
 
 from benchmark import environment
 from benchmark.executors.base import Job
+from benchmark.loggers import LOGGERS
 from benchmark.store import RunFolder
 from benchmark.training import train_cell
 from datasets.cache import open_cached
@@ -55,7 +56,10 @@ def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
             with contextlib.suppress(BrokenPipeError):
                 channel.send(progress)
 
-        train_cell(job.cell, splits, folder, device, watch, job.loader_workers, job.trivial)
+        loggers = [LOGGERS[name](job.cell, job.folder) for name in job.logging]
+        train_cell(
+            job.cell, splits, folder, device, watch, job.loader_workers, job.trivial, loggers
+        )
     except Exception as error:
         traceback.print_exc()
         folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -76,7 +76,7 @@ class PixelProbabilities:
 
         Of equal ones the nearest to 0.5, which is also the answer for an absent class.
         """
-        iou = np.nan_to_num(self.iou(), nan=-1.0)
+        iou = np.nan_to_num(self.iou(), nan=0.0)  # NaN only where the class is absent
         best = iou == iou.max(1, keepdims=True)
         distance = np.abs(np.arange(BINS - 1) - HALF)
         return THRESHOLDS[np.where(best, distance, BINS).argmin(1)]

@@ -49,10 +49,11 @@ def costs(runs: pd.DataFrame, history: pd.DataFrame, tuning: pd.DataFrame) -> pd
         "n": done.count(),
         "seconds_mean": done.mean(),
         "seconds_sd": done.std(),
-        "images_per_second": _throughput(history),
         "runs": spent.count(),
         "seconds": spent.sum(),
     }
+    if "images_per_second" in history:
+        columns["images_per_second"] = _throughput(history)
     if len(tuning):
         tuned = _by_loss(tuning, "seconds")
         columns |= {"tuning_runs": tuned.count(), "tuning_seconds": tuned.sum()}
@@ -70,8 +71,6 @@ def _by_loss(frame: pd.DataFrame, column: str) -> pd.api.typing.SeriesGroupBy:
 
 def _throughput(history: pd.DataFrame) -> pd.Series:
     """Images over seconds of a loss: the harmonic mean of its epochs, as all are equally long."""
-    if "images_per_second" not in history:
-        return pd.Series(dtype=float)
     known = history[history["images_per_second"].astype(float) > 0]
     inverse = known.assign(images_per_second=1 / known["images_per_second"].astype(float))
     return 1 / _by_loss(inverse, "images_per_second").mean()
@@ -98,7 +97,7 @@ def relative_times(
     for key, own in groups(runs):
         times = scores(own, "train_seconds")
         logs = times.where(times > 0).map(math.log, na_action="ignore")
-        baseline = baselines.get(key[0])
+        baseline = baselines.get(key[0], "")
         if baseline not in logs:
             continue
         for loss in logs.columns.drop(baseline):

@@ -46,11 +46,13 @@ def headlines(data: ReportData, summary: pd.DataFrame) -> list[Headline]:
     baselines = summary.drop_duplicates("task").set_index("task")["baseline"].to_dict()
     pooled = pooled_differences(data.runs, baselines, float(summary["level"].iloc[0]))
     by_model = pooled.groupby(["task", "model"], sort=False)
-    return singles + [_over_datasets(str(t), str(m), rows) for (t, m), rows in by_model]
+    return singles + [
+        _over_datasets(str(task), str(model), rows, list(data.runs["dataset"].unique()))
+        for (task, model), rows in by_model
+    ]
 
 
-def _over_datasets(task: str, model: str, rows: pd.DataFrame) -> Headline:
-    names = ", ".join(dict.fromkeys(rows["names"]))
+def _over_datasets(task: str, model: str, rows: pd.DataFrame, datasets: list[str]) -> Headline:
     judged = rows[rows["verdict"] != "too few repetitions"]
     if judged.empty:
         found = f"nothing can be said: a data set has fewer than {MIN_PAIRS} paired runs."
@@ -58,11 +60,19 @@ def _over_datasets(task: str, model: str, rows: pd.DataFrame) -> Headline:
         found = _cannot_tell(judged, len(rows))
     else:
         found = _claims(judged, rows, len(rows))
+    pooled = [name for name in datasets if any(_is_in(name, text) for text in rows["names"])]
+    fewer = rows["names"].nunique() > 1
     text = (
-        f"Over the data sets {names} together with {model}, {found} This holds for repetitions "
-        "on these data sets, each counted the same; it is no statement about others."
+        f"Over {_joined_names(pooled)} with {model}, {found} This is the mean over these data "
+        f"sets, each counted the same{', or those of them that a loss was run on' if fewer else ''}"
+        "; it is no statement about other data sets."
     )
-    return Headline(task, names, model, text, "pooled")
+    return Headline(task, ", ".join(pooled), model, text, "pooled")
+
+
+def _is_in(name: str, names: str) -> bool:
+    """Whether ``name``, which may hold commas itself, is among ``names`` joined by ", "."""
+    return f", {name}, " in f", {names}, "
 
 
 def _headline(key: tuple[str, str, str], runs: pd.DataFrame, rows: pd.DataFrame) -> Headline:
@@ -107,20 +117,22 @@ def _finding(rows: pd.DataFrame) -> str:
 
 def _claims(judged: pd.DataFrame, others: pd.DataFrame, comparisons: int) -> str:
     first = judged.iloc[0]
-    baseline, metric = first["baseline"], first["metric"]
     parts = []
+    about = f"the baseline {first['baseline']} in {first['metric']}"
     for verdict in ("better", "worse"):
         rows = judged[judged["claim"] == verdict]
         if len(rows):
-            named = _named(_differs(row) for _, row in rows.iterrows())
             is_are = "is" if len(rows) == 1 else "are"
-            parts.append(f"{named} {is_are} {verdict}")
-    rest = others[~others["claim"].isin(["better", "worse"])]
-    text = f"compared with the baseline {baseline} in {metric}, {'; '.join(parts)}"
-    if len(rest):
-        text += f"; of {_named(rest['loss'])} it cannot be told"
+            parts.append(f"{_differing(rows)} {is_are} {verdict} than {about}")
+            about = "it"
+    same = judged[~judged["claim"].isin(["better", "worse"])]
+    if len(same):
+        parts.append(f"{_differing(same)} cannot be told apart from it")
+    few = others[~others["loss"].isin(judged["loss"])]
+    if len(few):
+        parts.append(f"of {_named(few['loss'])} there are too few paired runs")
     unit = f"percentage points with {100 * first['level']:g} % intervals, {_pairs(judged)}"
-    return f"{text} ({unit}{_correction(comparisons)})."
+    return f"{_joined(parts)} ({unit}{_correction(comparisons)})."
 
 
 def _cannot_tell(judged: pd.DataFrame, others: int) -> str:
@@ -150,7 +162,11 @@ def _cannot_tell(judged: pd.DataFrame, others: int) -> str:
 
 
 def _differs(row: pd.Series) -> str:
-    return f"{row['loss']} {difference(row['diff'], row['diff_low'], row['diff_high'])}"
+    return f"{row['loss']} ({difference(row['diff'], row['diff_low'], row['diff_high'])})"
+
+
+def _differing(rows: pd.DataFrame) -> str:
+    return _named(_differs(row) for _, row in rows.iterrows())
 
 
 def _correction(comparisons: int) -> str:
@@ -176,7 +192,7 @@ def _not_corrected(rows: pd.DataFrame) -> str:
     alone = rows[rows["verdict"].isin(["better", "worse"]) & (rows["claim"] == "")]
     if alone.empty:
         return ""
-    named = _named(_differs(row) for _, row in alone.iterrows())
+    named = _differing(alone)
     what = "the interval" if len(alone) == 1 else "the intervals"
     exclude = "excludes" if len(alone) == 1 else "exclude"
     return (
@@ -226,10 +242,21 @@ def _counts(runs: pd.DataFrame, rows: pd.DataFrame, column: str) -> str:
 
 
 def _named(items: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c", or the first few "and 3 more"; "" for none."""
+    """Up to :data:`MOST_NAMED` names in a sentence, the rest as a number; "" for none."""
     names = list(items)
     if len(names) > MOST_NAMED:
         names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    return _joined_names(names)
+
+
+def _joined_names(names: list[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _joined(clauses: list[str]) -> str:
+    """Clauses, which hold commas themselves, as one sentence."""
+    if len(clauses) < 2:
+        return "".join(clauses)
+    return f"{'; '.join(clauses[:-1])}; and {clauses[-1]}"

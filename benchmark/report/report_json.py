@@ -49,7 +49,7 @@ def report_mapping(data: ReportData, summary: pd.DataFrame) -> dict[str, Any]:
     - ``breakdowns``: ``task, dataset, model, breakdown`` and ``columns``, column -> list of
       values, of each; see :func:`benchmark.report.tables.breakdowns.breakdown_frame`. Columns
       that a breakdown does not have are absent.
-    - ``environments``: ``environment`` as the runs recorded it, and ``cells``, their folders' names.
+    - ``environments``: ``environment`` as the runs recorded it; ``cells``, their folders' names.
     """
     return {
         "schema_version": SCHEMA_VERSION,

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.report.costs import costs
 from benchmark.report.data import ReportData
 from benchmark.report.headline import headlines
+from benchmark.report.panels import panels
 from benchmark.report.tables.breakdowns import breakdown_frame
 from benchmark.report.tables.convergence import convergence_frame, convergence_tables
 from benchmark.report.tables.cost import cost_tables
@@ -19,7 +20,13 @@ from benchmark.report.tables.over_datasets import pooled_tables, rank_tables
 from benchmark.report.tables.runs import run_tables
 from benchmark.report.tables.summary import summary_tables
 from benchmark.report.tables.tuning import tuning_tables
-from benchmark.statistics import RUN_COLUMNS, mean_ranks, pooled_differences, sensitivity
+from benchmark.statistics import (
+    RUN_COLUMNS,
+    mean_ranks,
+    pooled_differences,
+    sensitivity,
+    targets_of,
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,9 @@ def _breakdowns(data: ReportData, summary: pd.DataFrame) -> Sheet | None:
 def _convergence(data: ReportData, summary: pd.DataFrame) -> Sheet | None:
     if data.history.empty or summary.empty:
         return None
-    frame = convergence_frame(data, summary)
+    subjects = list(panels(data.runs, data.history, summary))
+    targets = targets_of(data.history, data.runs, _baselines(summary), data.targets)
+    frame = convergence_frame(subjects, targets)
     return None if frame.empty else Sheet(frame, "Convergence", convergence_tables(frame))
 
 

@@ -49,22 +49,23 @@ def area_under(
     """
     if history.empty:
         return pd.DataFrame(columns=[*RUN, "area"])
-    rows = [
-        {**dict(zip(RUN, key, strict=True)), "area": _area(own, metric, x, last)}
-        for _, table in groups(history)
-        for last in [_evaluated(table, metric)["epoch"].max()]
-        for key, own in table.groupby(RUN, sort=False)
-    ]
-    return pd.DataFrame(rows, columns=[*RUN, "area"])
-
-
-def _area(run: pd.DataFrame, metric: str, x: str, last: float) -> float:
-    curve = _evaluated(run, metric).dropna(subset=[x])
-    if len(curve) < 2 or curve["epoch"].iloc[-1] < last or x not in curve:
-        return float("nan")
-    at, height = curve[x].to_numpy(dtype=float), curve[metric].to_numpy(dtype=float)
-    length = at[-1] - at[0]
-    return float(np.trapezoid(height, at) / length) if length > 0 else float("nan")
+    runs = history[RUN].drop_duplicates()
+    known = _evaluated(history, metric)
+    if x not in known:
+        return runs.assign(area=float("nan")).reset_index(drop=True)
+    curves = known.dropna(subset=[x]).astype({x: float, metric: float})
+    own = curves.groupby(RUN, sort=False)
+    strips = own[x].diff() * (curves[metric] + own[metric].shift()) / 2
+    found = (
+        curves.assign(strip=strips)
+        .groupby(RUN, sort=False)
+        .agg(area=("strip", "sum"), first=(x, "first"), end=(x, "last"), epoch=("epoch", "last"))
+        .join(known.groupby(GROUP, sort=False)["epoch"].max().rename("last"), on=GROUP)
+    )
+    length = found["end"] - found["first"]
+    whole = (length > 0) & (found["epoch"] >= found["last"])
+    area = (found["area"] / length).where(whole).rename("area").reset_index()
+    return runs.merge(area, on=RUN, how="left")
 
 
 def _evaluated(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -38,6 +38,6 @@ def pairing_correlation(values: pd.Series, baseline: pd.Series) -> float:
     pairs = paired_values(values, baseline)
     centred = pairs - pairs.mean()
     size = float(np.sqrt((centred**2).sum().prod()))
-    if len(pairs) < 3 or size == 0:
+    if len(pairs) < 3 or (pairs.nunique() < 2).any() or size == 0:  # 0 too where it underflows
         return float("nan")
     return float(np.clip(centred.prod(axis=1).sum() / size, -1, 1))

@@ -42,8 +42,25 @@ def finish(one: PlannedCell, outcome: dict) -> None:
     one.folder.finish(outcome)
 
 
-def test_a_terminal_sees_each_run_at_work(planned):
-    display = GridDisplay(console(True), planned, done=3, workers=2)
+@pytest.fixture
+def earlier(make_cell, tmp_path: Path) -> list[PlannedCell]:
+    """Three runs that had ended: two done, one diverged."""
+    found = []
+    for i, outcome in enumerate(
+        [
+            {"status": "done", "metrics": {"AP": 0.2}},
+            {"status": "done", "metrics": {"AP": 0.3}},
+            {"status": "diverged"},
+        ]
+    ):
+        cell = make_cell(repetition=i, loss="iou")
+        found.append(PlannedCell(cell, RunFolder(tmp_path / f"before{i}"), steps=10))
+        finish(found[-1], {**outcome, "seconds": 1.0})
+    return found
+
+
+def test_a_terminal_sees_each_run_at_work(planned, earlier):
+    display = GridDisplay(console(True), planned, earlier, workers=2)
     display(Event(job(planned[0]), "started"))
     assert "3/5" in shown(display)
     assert "starting" in shown(display)
@@ -61,7 +78,7 @@ def test_a_terminal_sees_each_run_at_work(planned):
 
 
 def test_time_left_goes_by_the_work_done_here(planned):
-    display = GridDisplay(console(True), planned, done=0, workers=2)
+    display = GridDisplay(console(True), planned, [], workers=2)
     display.started -= 10
     # Taken up at the end of epoch 2 of 4, so a quarter of one run took these 10 seconds; a
     # quarter of it and the whole of the other are left: 5 quarters, 50 seconds.
@@ -70,7 +87,7 @@ def test_time_left_goes_by_the_work_done_here(planned):
 
 
 def test_a_log_gets_one_line_a_run(planned):
-    display = GridDisplay(console(False), planned, done=0, workers=2)
+    display = GridDisplay(console(False), planned, [], workers=2)
     with display:
         finish(planned[0], {"status": "done", "metrics": {"AP": 0.4}, "seconds": 2.0})
         display(Event(job(planned[0]), "ended"))
@@ -86,3 +103,58 @@ def test_a_log_gets_one_line_a_run(planned):
 )
 def test_durations(seconds, text):
     assert _duration(seconds) == text
+
+
+def test_a_terminal_sees_how_the_losses_stand(planned, earlier):
+    display = GridDisplay(console(True), planned, earlier, workers=2)
+    lines = shown(display).splitlines()
+    assert lines[1].split() == ["loss", "runs", "lost", "mean", "on", "test"]
+    assert lines[2].split("tiny_fcos / ")[1].split() == ["iou", "3/3", "1", "AP", "25.0", "%"]
+    assert lines[3].split("tiny_fcos / ")[1].split() == ["giou", "0/2"]
+    finish(planned[0], {"status": "done", "metrics": {"AP": 0.4}, "seconds": 2.0})
+    display(Event(job(planned[0]), "started"))
+    display(Event(job(planned[0]), "ended"))
+    assert "giou" in shown(display)
+    assert "AP 40.0 %" in shown(display)
+
+
+def test_tuning_shows_the_best_on_validation(make_cell, tmp_path):
+    cells = [
+        make_cell(repetition=0).model_copy(update={"stage": "tuning", "tuned": {"weight": w}})
+        for w in (1.0, 2.0)
+    ]
+    planned = [
+        PlannedCell(cell, RunFolder(tmp_path / f"t{i}"), steps=10) for i, cell in enumerate(cells)
+    ]
+    display = GridDisplay(console(True), planned, [], workers=2, title="tuning")
+    for one, value in zip(planned, (0.3, 0.1), strict=True):
+        finish(one, {"status": "done", "metrics": {}, "validation": {"AP": value}, "seconds": 1.0})
+        display(Event(job(one), "ended"))
+    text = shown(display)
+    assert "tuning" in text
+    assert "best on validation" in text
+    assert "AP 30.0 %" in text
+
+
+@pytest.mark.parametrize("height", [3, 5, 8, 30])
+def test_the_panel_is_never_higher_than_the_terminal(make_cell, tmp_path, height):
+    losses = ("iou", "giou", "diou", "ciou", "smooth_l1", "l1")
+    planned = [
+        PlannedCell(make_cell(loss=loss), RunFolder(tmp_path / loss), steps=10) for loss in losses
+    ]
+    small = Console(
+        file=io.StringIO(), force_terminal=True, width=120, height=height, color_system=None
+    )
+    display = GridDisplay(small, planned, [], workers=2)
+    lines = shown(display).splitlines()
+    assert len(lines) <= height
+    assert (f"and {len(losses) - (height - 4)} more" in lines[-1]) == (height in (5, 8))
+    assert ("smooth_l1" in "".join(lines)) == (height == 30)
+
+
+def test_a_narrow_terminal_names_the_loss_alone(planned, earlier):
+    narrow = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
+    display = GridDisplay(narrow, planned, earlier, workers=2)
+    standing = shown(display).splitlines()[-2:]
+    assert [line.split()[0] for line in standing] == ["iou", "giou"]
+    assert all(len(line) <= 40 for line in standing)

@@ -44,8 +44,8 @@ def test_iou_gives_disjoint_boxes_no_gradient_and_giou_does():
 
 
 def test_a_box_counts_only_if_all_four_gradients_are_zero():
-    gradient = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 1e-30], [1, 1, 1, 1]])
-    assert boxes_without_gradient(gradient, gradient).tolist() == [1, 3]
+    gradient = torch.tensor([[0.0, 0, 0, 0], [1e-19, 0, 0, 0], [0, 0, 0, -1e-9], [1, 1, 1, 1]])
+    assert boxes_without_gradient(gradient, gradient).tolist() == [2, 4]
 
 
 def test_calls_add_up_until_they_are_taken():
@@ -100,18 +100,25 @@ def test_the_watched_loss_has_the_attributes_and_the_state_of_the_loss():
         loss.no_such_thing  # noqa: B018
 
 
-BOX_NAMES = sorted(losses.BOX)
+def boxes() -> tuple[torch.Tensor, ...]:
+    target = torch.rand(20, 4).cumsum(-1) * 30
+    return target + torch.randn(20, 4), target
 
 
-@pytest.mark.parametrize("name", BOX_NAMES)
+def masks() -> tuple[torch.Tensor, ...]:
+    label = torch.randint(0, 3, (2, 1, 16, 16))
+    target = torch.cat([label == 1, label == 2], 1).float()
+    return torch.randn(2, 2, 16, 16), target, torch.rand(2, 1, 16, 16) > 0.1
+
+
+@pytest.mark.parametrize("name", [*losses.BOX, *losses.MASK])
 def test_values_and_gradients_stay_the_same_to_the_bit(name):
     torch.manual_seed(0)
-    target = torch.rand(20, 4).cumsum(-1) * 30
-    pred = target + torch.randn(20, 4)
+    pred, *truth = masks() if name in losses.MASK else boxes()
     results = []
     for loss in (losses.get(name), watched(name)):
         given = pred.clone().requires_grad_()
-        value = loss(given, target)
+        value = loss(given, *truth)
         value.sum().backward()
         results.append((value.detach(), given.grad))
     assert torch.equal(results[0][0], results[1][0])

@@ -24,6 +24,7 @@ from losses.base import Space
 CPU = torch.device("cpu")
 TIMES = {"seconds", "images_per_second"}
 AUGMENT = {"hflip": 0.5, "scale": [0.8, 1.2]}
+PICTURES = (".jpg", "-truth.png", "-predicted.png")
 EAGER: dict[str, dict[str, Any]] = {
     "detection": {"model_options": {"width": 8, "score_threshold": 0.0}},
     "segmentation": {"loss": "weighted_bce", "options": {"beta": 50.0}, "lr": 0.03},
@@ -327,7 +328,11 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     assert outcome["diverged_at"] == {"epoch": epoch, "step": step}
     assert "metrics" not in outcome
     assert folder.status() == "diverged"
-    assert [row["epoch"] for row in folder.history()] == list(range(epoch + 1))
+    rows = folder.history()
+    assert [row["epoch"] for row in rows] == list(range(epoch + 1))
+    # From the bad step on, no step of its epoch is sound: the weights are lost.
+    assert [row["nonfinite_steps"] for row in rows[1:]] == [0] * (epoch - 1) + [3 - step]
+    assert set(outcome) == {"status", "diverged_at", "train_seconds", "seconds"}
     assert not folder.checkpoint.exists()
 
 
@@ -341,7 +346,9 @@ def test_the_history_has_what_was_logged(make_cell, run):
     terms = ["loss/box", "loss/classification", "loss/centreness"]
     for row in rows[1:]:
         assert row["loss_total"] == pytest.approx(sum(row[term] for term in terms), rel=1e-5)
-        assert row["grad_norm"] > 0
+        assert row["grad_norm_max"] >= row["grad_norm"] > 0
+        assert row["nonfinite_steps"] == 0
+        assert 0 <= row["zero_gradient"] <= 1
         assert row["images_per_second"] > 0
     # Evaluated every second epoch, and after the last.
     assert ["AP" in row for row in rows] == [True, False, True, True]
@@ -366,12 +373,120 @@ def test_the_outcome_is_what_the_folder_holds(make_cell, run):
     outcome, folder = run(make_cell("segmentation"), trivial={"mIoU_fg": 0.125})
     assert outcome["status"] == folder.status() == "done"
     assert folder.outcome() == json.loads(json.dumps(outcome))
-    assert set(outcome["metrics"]) == set(outcome["untrained"])
+    assert set(outcome["metrics"]) == {*outcome["untrained"], "mIoU_fg_tuned"}
+    last = folder.history()[-1]
+    assert outcome["validation"] == {name: last[name] for name in outcome["untrained"]}
     assert outcome["trivial"] == {"mIoU_fg": 0.125}
     assert 0 <= outcome["metrics"]["mIoU_fg"] <= 1
     assert outcome["seconds"] >= outcome["train_seconds"] > 0
     assert not folder.checkpoint.exists()
-    assert sorted(file.name for file in folder.path.iterdir()) == ["history.csv", "metrics.json"]
+    pictures = {f"sample-{i}{end}" for i in range(4) for end in PICTURES}
+    files = {"history.csv", "metrics.json", "details.json", "samples.json", *pictures}
+    assert {file.name for file in folder.path.iterdir()} == files
+
+
+def test_a_detection_run_writes_its_breakdowns_too(make_cell, run):
+    outcome, folder = run(make_cell(**EAGER["detection"]))
+    details = folder.details()
+    assert details is not None
+    assert details["task"] == "detection"
+    assert sum(details["by_iou"]["y"]) / 10 == pytest.approx(outcome["metrics"]["AP"], abs=1e-6)
+    assert details["localisation"]["objects"] == sum(details["by_class"]["count"])
+    assert set(outcome["validation"]) == set(outcome["metrics"])
+
+
+def test_only_the_first_repetition_keeps_pictures(make_cell, run):
+    folder = run(make_cell("segmentation", repetition=1))[1]
+    files = ["details.json", "history.csv", "metrics.json"]
+    assert sorted(file.name for file in folder.path.iterdir()) == files
+
+
+def test_the_thresholds_are_chosen_on_the_validation_split(make_cell, run, shapes_splits):
+    cell = make_cell("segmentation", epochs=3, **EAGER["segmentation"])
+    outcome, folder = run(cell)
+    swapped = {**shapes_splits, "val": shapes_splits["test"]}
+    other_folder = RunFolder(folder.path.with_name("other"))
+    other_folder.path.mkdir()
+    other = train_cell(cell, swapped, other_folder, CPU)
+    found, on_test = (f.details()["thresholds"]["value"] for f in (folder, other_folder))
+    # The same weights, other thresholds; those of the test split itself cannot be beaten there.
+    assert outcome["metrics"]["mIoU_fg"] == other["metrics"]["mIoU_fg"]
+    assert found != on_test
+    assert outcome["metrics"]["mIoU_fg_tuned"] < other["metrics"]["mIoU_fg_tuned"]
+
+
+def test_a_tuning_run_never_has_a_test_split(make_cell, shapes_splits, tmp_path):
+    cell = make_cell("segmentation", epochs=2).model_copy(update={"stage": "tuning"})
+    splits = {name: shapes_splits[name] for name in ("train", "val")}
+    folder = RunFolder(tmp_path)
+    outcome = train_cell(cell, splits, folder, CPU)
+    last = folder.history()[-1]
+    assert set(outcome) == {"status", "metrics", "validation", "train_seconds", "seconds"}
+    assert outcome["status"] == "done"
+    assert outcome["metrics"] == {}
+    assert outcome["validation"]["mIoU_fg"] == last["mIoU_fg"]
+    assert not {"epoch", "loss_total", "lr"} & set(outcome["validation"])
+    files = ["history.csv", "metrics.json"]
+    assert sorted(file.name for file in folder.path.iterdir()) == files
+
+
+class Noted:
+    """Keeps what a run tells."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, dict[str, float]]] = []
+        self.outcomes: list[dict[str, Any]] = []
+
+    def row(self, epoch: int, row: dict[str, float]) -> None:
+        self.rows.append((epoch, dict(row)))
+
+    def close(self, outcome: dict[str, Any]) -> None:
+        self.outcomes.append(outcome)
+
+
+def test_loggers_hear_every_row_and_the_end(make_cell, run):
+    one, two = Noted(), Noted()
+    outcome, folder = run(make_cell("segmentation", epochs=2), loggers=[one, two])
+    assert [row for _, row in one.rows] == folder.history()
+    assert [epoch for epoch, _ in one.rows] == [0, 1, 2]
+    assert one.outcomes == [outcome]
+    assert one.rows == two.rows
+
+
+def test_a_continued_run_tells_loggers_the_rest(make_cell, run):
+    cell = make_cell("segmentation", epochs=3)
+    with pytest.raises(Killed):
+        run(cell, watch=kill_after(2))
+    log = Noted()
+    run(cell, loggers=[log])
+    assert [epoch for epoch, _ in log.rows] == [3]
+
+
+def test_a_run_killed_before_its_test_has_the_same_outcome(make_cell, run):
+    cell = make_cell("segmentation", epochs=2, eval_every=2)
+    whole, whole_folder = run(cell, "whole")
+    with pytest.raises(Killed):
+        run(cell, "parts", watch=kill_after(2))
+    parts, folder = run(cell, "parts")
+    for key in ("metrics", "untrained", "validation"):
+        assert parts[key] == whole[key]
+    assert folder.details() == whole_folder.details()
+
+
+@pytest.mark.parametrize(("loss", "share"), [("iou", 1.0), ("giou", 0.0)])
+def test_positives_without_gradient_are_logged(make_cell, run, monkeypatch, loss, share):
+    """Boxes that lie apart from their targets: the loss sees the prediction moved by 500."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Apart(losses.BoxLoss):
+        space: ClassVar[Space] = "boxes"
+
+        def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+            return losses.get(loss).compute(pred + 500, target)
+
+    monkeypatch.setitem(losses.BOX, "apart", Apart)
+    folder = run(make_cell(loss="apart"))[1]
+    assert folder.history()[1]["zero_gradient"] == share
 
 
 def test_the_first_weights_are_measured_before_training_and_as_untrained(
@@ -456,6 +571,7 @@ def test_the_test_split_is_looked_at_only_after_the_last_epoch(
 
     monkeypatch.setattr(type(shapes_splits["test"]), "image", noted)
     run(make_cell("segmentation", epochs=2), watch=lambda p: epochs.append(p.epoch))
-    # Once by the trained weights and once by the untrained ones.
-    assert len(read) == 2 * len(shapes_splits["test"])
+    # Once by the trained weights, once by the untrained ones, and four as sample pictures: what
+    # is predicted there, and the picture itself.
+    assert len(read) == 2 * len(shapes_splits["test"]) + 2 * 4
     assert all("2" in epochs for epochs in read)

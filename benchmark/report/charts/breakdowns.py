@@ -1,4 +1,4 @@
-"""Where a loss helps: by threshold, by group, how well boxes fit, how far scores are to be believed.
+"""Where a loss helps: by threshold, by group, how well boxes fit, how far to believe scores.
 
 Drawn from what the finished runs recorded of their test predictions; every line is a mean over
 the finished runs of a loss.

@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.report.charts.base import LeftOut
 from benchmark.report.drawing import add_legend, grey_handle, loss_handle, new_figure
 from benchmark.report.panels import Panel
-
-STEEP = 0.25  # part of the epochs in which the curves rise too steeply to tell apart
+from benchmark.report.rise import evaluated, late_range, mean_curves
 
 
 def convergence(panel: Panel) -> Figure:
@@ -39,20 +38,19 @@ def _curves(panel: Panel, x: str, x_label: str) -> Figure:
     metric = panel.metric
     if x not in panel.history or metric not in panel.history:
         raise LeftOut(f"the epochs record no {metric} by {x_label}")
-    known = panel.history.dropna(subset=[metric, x]).astype({metric: float, x: float})
-    known[metric] *= 100
-    done = known[known["status"] == "done"].copy()
-    if done.empty:
+    known = evaluated(panel, x)
+    curves = mean_curves(known[known["status"] == "done"], metric, x)
+    if curves.empty:
         raise LeftOut("no finished run was evaluated on the validation split")
-    # Runs take different times to the same epoch; the mean curve is drawn at their mean time.
-    done[x] = done.groupby(["loss", "epoch"])[x].transform("mean")
-    shown = [loss for loss in panel.losses if (done["loss"] == loss).any()]
+    shown = [loss for loss in panel.losses if (curves["loss"] == loss).any()]
     figure, ax = new_figure(len(panel.losses), height=2.1)
-    _mean_curves(ax, panel, done, x, shown)
+    _mean_curves(ax, panel, curves, shown)
     handles: list[Artist] = [loss_handle(loss, panel.styles[loss]) for loss in shown]
-    if done.groupby(["loss", "epoch"]).size().max() > 1:
+    if curves["n"].max() > 1:
         handles.append(Patch(color="0.85", label="mean ± standard deviation"))
-    _skip_the_rise(ax, done, metric)
+    edges = late_range(curves)
+    margin = 0.05 * max(max(edges) - min(edges), 0.001)
+    ax.set_ylim(100 * (min(edges) - margin), 100 * (max(edges) + margin))
     handles += _diverged_curves(ax, panel, known[known["status"] == "diverged"], x)
     if x == "epoch":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -61,17 +59,14 @@ def _curves(panel: Panel, x: str, x_label: str) -> Figure:
     return figure
 
 
-def _mean_curves(ax: Axes, panel: Panel, done: pd.DataFrame, x: str, shown: list[str]) -> None:
+def _mean_curves(ax: Axes, panel: Panel, curves: pd.DataFrame, shown: list[str]) -> None:
     """A line through the means of each loss, and its band where there are several runs."""
-    curves = done.groupby(["loss", "epoch"]).agg(
-        x=(x, "first"), mean=(panel.metric, "mean"), sd=(panel.metric, "std")
-    )
-    every = max(1, done["epoch"].nunique() // 8)
+    every = max(1, curves["epoch"].nunique() // 8)
     for loss in shown:
-        curve, style = curves.loc[loss], panel.styles[loss]
+        curve, style = curves[curves["loss"] == loss], panel.styles[loss]
         ax.plot(
             curve["x"],
-            curve["mean"],
+            100 * curve["mean"],
             color=style.colour,
             marker=style.marker,
             markersize=3.5,
@@ -79,19 +74,8 @@ def _mean_curves(ax: Axes, panel: Panel, done: pd.DataFrame, x: str, shown: list
             markevery=every,
         )
         low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
-        ax.fill_between(curve["x"], low, high, color=style.colour, alpha=0.15, linewidth=0)
-
-
-def _skip_the_rise(ax: Axes, done: pd.DataFrame, metric: str) -> None:
-    first, last = done["epoch"].min(), done["epoch"].max()
-    late = done[done["epoch"] >= first + STEEP * (last - first)]
-    if late["epoch"].nunique() < 3:
-        return
-    spread = late.groupby(["loss", "epoch"])[metric].agg(["mean", "std"]).fillna(0)
-    low = (spread["mean"] - spread["std"]).min()
-    high = (spread["mean"] + spread["std"]).max()
-    margin = 0.05 * max(high - low, 0.1)
-    ax.set_ylim(low - margin, high + margin)
+        band = {"color": style.colour, "alpha": 0.15, "linewidth": 0}
+        ax.fill_between(curve["x"], 100 * low, 100 * high, **band)
 
 
 def _diverged_curves(ax: Axes, panel: Panel, epochs: pd.DataFrame, x: str) -> list[Artist]:
@@ -100,11 +84,11 @@ def _diverged_curves(ax: Axes, panel: Panel, epochs: pd.DataFrame, x: str) -> li
     A run that ends outside the vertical axis has its cross at the nearer end of it.
     """
     low, high = ax.get_ylim()
-    ends = epochs.sort_values("epoch").groupby(["loss", "repetition"], sort=False)
-    for _, run in ends:
+    for _, run in epochs.groupby(["loss", "repetition"], sort=False):
         colour = panel.styles[run["loss"].iloc[0]].colour
-        ax.plot(run[x], run[panel.metric], color=colour, linewidth=0.6)
-        end = min(max(run[panel.metric].iloc[-1], low), high)
+        height = 100 * run[panel.metric]
+        ax.plot(run[x], height, color=colour, linewidth=0.6)
+        end = min(max(height.iloc[-1], low), high)
         ax.plot(run[x].iloc[-1], end, "x", color=colour, markersize=5, clip_on=False)
     ax.set_ylim(low, high)
     return [grey_handle("diverged run", marker="x", line=0.6)] if len(epochs) else []

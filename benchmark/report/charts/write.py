@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from benchmark.report.charts.base import LeftOut
@@ -26,12 +29,16 @@ from benchmark.report.panels import Panel, panels
 from benchmark.report.tables import slug
 from benchmark.statistics import groups, mean_ranks
 
-FORMATS: dict[str, dict[str, Any]] = {
-    "png": {},
-    "svg": {"Date": None},  # no dates: the same data give the same bytes
-    "pdf": {"CreationDate": None},
+# The canvases are called directly, as `savefig` draws a figure twice. No dates: the same data give
+# the same bytes.
+FORMATS: dict[str, Callable[[Figure, Path], object]] = {
+    "png": lambda figure, path: FigureCanvasAgg(figure).print_png(path),
+    "svg": lambda figure, path: FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None}),
+    "pdf": lambda figure, path: FigureCanvasPdf(figure).print_pdf(
+        path, metadata={"CreationDate": None}
+    ),
 }
-"""File type -> its metadata."""
+"""File type -> what writes it."""
 
 RUN_CHARTS: dict[str, Callable[[Panel], Figure]] = {
     "convergence": convergence,
@@ -128,7 +135,9 @@ def _draw_all(orders: list[Order]) -> Iterable[str]:
         yield from map(draw, orders)
         return
     # A fork of this process would inherit the threads of whatever was imported here.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    # Each PDF makes many objects; without what was imported, collecting them is quick.
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=gc.freeze) as pool:
         yield from pool.map(draw, orders)
 
 
@@ -162,10 +171,10 @@ def _save(figure: Figure, title: str, stem: Path, formats: Sequence[str]) -> Non
         figure.axes[0].set_title(title)
     else:
         figure.suptitle(title)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout, a good part of the time, serves all formats
+    figure.dpi = matplotlib.rcParams["savefig.dpi"]
     for path, suffix in zip(_files(stem, formats), formats, strict=True):
-        figure.savefig(path, metadata=FORMATS[suffix])
+        FORMATS[suffix](figure, path)
+        figure.set_layout_engine("none")  # the layout, a good part of the time, serves all formats
 
 
 def _files(stem: Path, formats: Sequence[str]) -> list[Path]:

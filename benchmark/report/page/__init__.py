@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from benchmark._discover import import_modules
 from benchmark.report.data import ReportData
 from benchmark.report.page.context import SECTIONS, PageContext
 from benchmark.report.page.html import loss_name
+from benchmark.report.page.shell import render_shell
 from benchmark.store import write_text
-
-ASSETS = Path(__file__).parent / "assets"
 
 
 def write_page(data: ReportData, summary: pd.DataFrame, path: Path) -> Path:
@@ -39,24 +34,9 @@ def render_page(data: ReportData, summary: pd.DataFrame) -> str:
         for section in sorted(SECTIONS.values(), key=lambda s: (s.order, s.name))
         if (content := section.build(page)) is not None
     ]
-    script = (ASSETS / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        name=data.name,
-        description=data.description,
-        sections=built,
-        losses={
-            task: {loss: loss_name(page, task, loss) for loss in styles}
-            for task, styles in page.losses.items()
-        },
-        style=Markup((ASSETS / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=f"sha256-{digest}",
-    )
+    losses = {
+        task: {loss: loss_name(page, task, loss) for loss in styles}
+        for task, styles in page.losses.items()
+    }
+    parts = [(section.name, section.title, content) for section, content in built]
+    return render_shell(data.name, data.description, parts, losses)

@@ -148,16 +148,19 @@ class Judge:
         return "worse" if high < 0 and not self.diverged.get(self.baseline, 0) else ""
 
     def cell(self, row: pd.Series) -> Cell:
-        """The difference in percentage points with its interval, marked; says so of the baseline
-        itself.
+        """The difference in percentage points with its interval, marked; of the baseline itself,
+        that it is the baseline. Fewer pairs than can be marked get no interval.
         """
         if row["loss"] == self.baseline:
             return Cell("baseline", float("nan"), "baseline")
         if math.isnan(row["diff"]):
             return Cell(UNKNOWN, float("nan"))
         mark = self.mark(row)
-        text = difference(row["diff"], row["diff_low"], row["diff_high"]) + SIGNS[mark]
-        return Cell(text, float(row["diff"]), mark, tip=f"{row['n_pairs']:.0f} pairs of runs")
+        sure = row["n_pairs"] >= MIN_PAIRS
+        text = difference(row["diff"], row["diff_low"] if sure else math.nan, row["diff_high"])
+        return Cell(
+            text + SIGNS[mark], float(row["diff"]), mark, tip=f"{row['n_pairs']:.0f} pairs of runs"
+        )
 
 
 def differences_note(panel: Panel, frames: list[pd.DataFrame]) -> str:
@@ -170,7 +173,7 @@ def differences_note(panel: Panel, frames: list[pd.DataFrame]) -> str:
     judged = sum(int((frame["n_pairs"] >= MIN_PAIRS).sum()) for frame in frames)
     sentences = [
         f"Differences: mean of loss minus {panel.baseline} over the repetitions that both have "
-        f"done, with its {100 * level:g} % t-interval in [ ]."
+        f"done; in [ ] its {100 * level:g} % t-interval, from {MIN_PAIRS} pairs of runs on."
     ]
     if judged:
         chance = (1 - level) * judged
@@ -179,12 +182,10 @@ def differences_note(panel: Panel, frames: list[pd.DataFrame]) -> str:
             f"{chance:.1f} would exclude it by chance if no loss differed from the baseline: take "
             "a single mark as a hint of where to look, not as a finding."
         )
-    else:
-        sentences.append(f"Fewer than {MIN_PAIRS} pairs of runs: nothing is marked.")
-    sentences.append(
-        "The intervals tell how training varies from repetition to repetition, not how the numbers "
-        "would change with other test images."
-    )
+        sentences.append(
+            "The intervals tell how training varies from repetition to repetition, not how the "
+            "numbers would change with other test images."
+        )
     unfinished = panel.summary.loc[panel.summary["diverged"] > 0, "loss"].tolist()
     if unfinished:
         sentences.append(

@@ -69,7 +69,7 @@ def _every(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _mark(chart: Chart, panel: Panel, loss: str, rows: pd.DataFrame, x: float) -> None:
-    nearest = rows.loc[(rows["x"] - x).abs().idxmin()]
+    nearest = rows.iloc[int((rows["x"] - x).abs().argmin())]
     tip = f"{loss}: chosen threshold {x:.2f}, {percent(nearest['mean'])} % there"
     chart.dot(x, 100 * nearest["mean"], panel.styles[loss], loss, tip=tip, hollow=True)
 

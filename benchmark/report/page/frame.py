@@ -10,8 +10,8 @@ from benchmark.report.page.axis import Axis, wrapped
 from benchmark.report.page.clip import Point
 from benchmark.report.page.marks import loss_attribute, text_element, tip_attribute
 
-CHARACTER = 6.6  # width of a character of the charts' 12 px text, on the safe side
-LINE = 14  # height of a line of it
+CHARACTER = 7.1  # width of a character of the charts' 13 px text, on the safe side
+LINE = 15  # height of a line of it
 
 
 class Frame:

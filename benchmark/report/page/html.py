@@ -97,7 +97,7 @@ def table(
 def _head(column: Column, sortable: bool) -> Markup:
     return Markup('<th scope="col"{}{}{}>{}</th>').format(
         Markup(' class="right"') if column.align == "right" else "",
-        "" if column.sort and sortable else Markup(" data-fixed"),
+        "" if column.sort and sortable else Markup(' data-fixed=""'),
         Markup(' data-tip="{}"').format(column.tip) if column.tip else "",
         column.title,
     )

@@ -209,7 +209,7 @@ class Chart:
                 text_element(px + (-4 if late else 4), frame.top + 10, label, anchor)
             )
         elif label:
-            self._above.append(text_element(frame.right - 2, max(py - 4, 12), label, "end"))
+            self._above.append(text_element(frame.left + 4, max(py - 4, 12), label, "start"))
 
     def text(
         self,

@@ -57,8 +57,7 @@ def _breakdowns(details: Details, baseline: str) -> Iterator[tuple[str, pd.DataF
         **{"/".join(path): curve(details, *path) for path in CURVES},
         **{"/".join(path): grouped(details, *path, baseline=baseline) for path in GROUPS},
         **{
-            f"precision_recall/{name}": curve(details, "precision_recall", name)
-            for name in recalls
+            f"precision_recall/{name}": curve(details, "precision_recall", name) for name in recalls
         },
         "localisation/share": localisation(details),
         "localisation/matched": matched_share(details, baseline),

@@ -6,65 +6,54 @@ import math
 
 import pandas as pd
 
-from benchmark.report.data import ReportData
+from benchmark.report.panels import Panel
+from benchmark.report.rise import areas, times
 from benchmark.report.tables.formats import UNKNOWN, percent, plain, spread
 from benchmark.report.tables.formatted import TextTable
-from benchmark.statistics import (
-    GROUP,
-    PRIMARY,
-    Target,
-    area_under,
-    groups,
-    summarise_times,
-    targets_of,
-    time_to_target,
-)
+from benchmark.statistics import GROUP, Target, groups
 
-COLUMNS = [
-    *(*GROUP, "loss", "metric", "n", "area_mean", "area_sd"),
-    *("target_metric", "target", "target_source", "runs", "reached", "epochs", "seconds"),
-]
+AREA_COLUMNS = ["area_mean", "area_sd", "n", "area_diff", "area_diff_low", "area_diff_high"]
+TARGET_COLUMNS = ["target_metric", "target", "target_source"]
+TIME_COLUMNS = ["runs", "reached", "epochs", "seconds"]
 
 
-def convergence_frame(data: ReportData, summary: pd.DataFrame) -> pd.DataFrame:
+def convergence_frame(
+    subjects: list[Panel], targets: dict[tuple[str, str, str], Target]
+) -> pd.DataFrame:
     """Area under the validation curve and time to the target, a row a loss, best first.
 
+    Args:
+        targets: as :func:`benchmark.statistics.targets_of` gives them.
+
     Returns:
-        A frame with :data:`COLUMNS`: ``area_mean`` and ``area_sd`` (n - 1) of the ``n`` runs
-        with a whole curve, by epochs, of the task's primary metric as a fraction; ``target``,
-        how many of the ``runs`` ``reached`` it, and the median ``epochs`` and ``seconds`` of
-        training until then, ``inf`` where half of the runs or more never did. NaN where there is
-        no target.
+        A frame with ``task, dataset, model, loss, metric``; as fractions ``area_mean`` and
+        ``area_sd`` (n - 1) over the ``n`` runs with a whole curve, by epochs, and the mean
+        paired difference to the baseline with its interval; the target, how many of the
+        ``runs`` ``reached`` it, and the median ``epochs`` and ``seconds`` of training until
+        then, ``inf`` where half of the runs or more never did. NaN where there is no target.
+        Tables without a curve are absent.
     """
-    targets = targets_of(data.history, data.runs, data.baselines, data.targets)
-    losses = {key: rows["loss"].tolist() for key, rows in groups(summary)}
     frames = [
-        _of_table(history, PRIMARY[key[0]], targets.get(key), losses[key]).assign(
-            **dict(zip(GROUP, key, strict=True))
-        )
-        for key, history in groups(data.history)
-        if key in losses
+        _of_table(panel, targets.get(panel.key)).assign(**dict(zip(GROUP, panel.key, strict=True)))
+        for panel in subjects
+        if panel.metric in panel.history and panel.history[panel.metric].notna().any()
     ]
-    frames = [frame for frame in frames if frame[["area_mean", "target"]].notna().any(axis=None)]
-    return pd.concat(frames, ignore_index=True)[COLUMNS] if frames else pd.DataFrame()
+    columns = [*GROUP, "loss", "metric", *AREA_COLUMNS, *TARGET_COLUMNS, *TIME_COLUMNS]
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(frames, ignore_index=True)[columns]
 
 
-def _of_table(
-    history: pd.DataFrame, metric: str, target: Target | None, losses: list[str]
-) -> pd.DataFrame:
-    areas = area_under(history, metric).groupby("loss")["area"].agg(["count", "mean", "std"])
-    areas.columns = ["n", "area_mean", "area_sd"]
-    frame = areas.reindex(losses).rename_axis("loss").assign(metric=metric)
+def _of_table(panel: Panel, target: Target | None) -> pd.DataFrame:
+    frame = areas(panel, float(panel.summary["level"].iloc[0])).set_axis(AREA_COLUMNS, axis=1)
+    frame = frame.rename_axis("loss").assign(metric=panel.metric)
     if target is None:
-        return frame.reindex(columns=[*frame, *COLUMNS[8:]]).reset_index()
-    times = summarise_times(time_to_target(history, target.metric, target.value))
-    times = times.set_index("loss")[["n", "reached", "epochs", "seconds"]]
-    named = {
-        "target_metric": target.metric,
-        "target": target.value,
-        "target_source": target.source,
-    }
-    return frame.assign(**named).join(times.rename(columns={"n": "runs"})).reset_index()
+        return frame.reindex(columns=[*frame, *TARGET_COLUMNS, *TIME_COLUMNS]).reset_index()
+    found = times(panel, target)[["n", "reached", "epochs", "seconds"]].set_axis(
+        TIME_COLUMNS, axis=1
+    )
+    described = dict(zip(TARGET_COLUMNS, (target.metric, target.value, target.source), strict=True))
+    return frame.assign(**described).join(found).reset_index()
 
 
 def convergence_tables(frame: pd.DataFrame) -> list[TextTable]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.report.costs import costs, duration
+from benchmark.report.costs import duration
 from benchmark.report.tables.formats import plain
 from benchmark.report.tables.formatted import TextTable
 from benchmark.statistics import groups

@@ -83,7 +83,9 @@ class TextTable:
         for name, right in zip(map(str, cells), self._right_aligned(), strict=False):
             table.add_column(Text(name), justify="right" if right else "left", no_wrap=right)
         for row in cells.itertuples(index=False):
-            table.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
+            table.add_row(
+                *(Text(cell, style=VERDICT_STYLES.get(cell.rstrip("*"), "")) for cell in row)
+            )
         return table
 
     def _right_aligned(self) -> list[bool]:

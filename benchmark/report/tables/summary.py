@@ -10,6 +10,8 @@ from benchmark.report.tables.runs import used_settings
 from benchmark.report.tables.words import REFERENCE_LABELS, WORDS
 from benchmark.statistics import MIN_PAIRS, REFERENCES, groups, reference, scores
 
+CLAIMS = ("better", "worse")
+
 
 def summary_tables(runs: pd.DataFrame, summary: pd.DataFrame) -> list[TextTable]:
     """One formatted table for each (task, data set, model).
@@ -25,7 +27,7 @@ def summary_tables(runs: pd.DataFrame, summary: pd.DataFrame) -> list[TextTable]
         TextTable(
             title=", ".join(key),
             cells=_cells(own_runs[key], rows),
-            caption=_caption(key[0], rows),
+            caption=_caption(key[0], rows, list(own_runs[key])),
             last_in_terminal="verdict",
         )
         for key, rows in groups(summary)
@@ -46,7 +48,10 @@ def _cells(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             difference(*bounds)
             for bounds in zip(rows["diff"], rows["diff_low"], rows["diff_high"], strict=True)
         ],
-        "verdict": rows["verdict"].tolist(),
+        "verdict": [
+            f"{verdict}*" if verdict in CLAIMS and not claim else verdict
+            for verdict, claim in zip(rows["verdict"], rows["claim"], strict=True)
+        ],
     }
     for name in secondary:
         values = scores(runs, name)
@@ -67,14 +72,14 @@ def _cells(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([losses, pd.DataFrame(references, columns=losses.columns)]).fillna("")
 
 
-def _caption(task: str, rows: pd.DataFrame) -> str:
+def _caption(task: str, rows: pd.DataFrame, shown: list[str]) -> str:
     first = rows.iloc[0]
     n = sorted({int(count) for count in rows["n"]})
     repetitions = str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}"
     sentences = [
         "Metrics on the test split in percent: mean ± standard deviation over n finished "
         f"repetitions ({repetitions} a loss).",
-        WORDS[task].metrics,
+        WORDS[task].describe(shown),
         f"Difference: mean paired difference of {first['metric']} to the baseline "
         f"{first['baseline']}, in percentage points, with its {100 * first['level']:g} % "
         "t-interval in [ ]; each interval is for one comparison alone, not corrected for the "
@@ -82,6 +87,10 @@ def _caption(task: str, rows: pd.DataFrame) -> str:
         f"Better, worse: the interval excludes 0 (at least {MIN_PAIRS} pairs). Cannot tell: it "
         "does not, which does not mean that the losses are equal.",
     ]
+    if (rows["verdict"].isin(CLAIMS) & (rows["claim"] == "")).any():
+        sentences.append(
+            "*: does not survive Holm's correction for the number of comparisons in this table."
+        )
     if rows["diverged"].any():
         sentences.append(
             "Losses with diverged runs rank after those without, and as their means and "

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from benchmark.report.charts import CHARTS, write_charts
+from benchmark.report.data import ReportData
 from benchmark.report.panels import Panel, panels
 from benchmark.report.styles import loss_styles
 from benchmark.statistics import summarise
@@ -25,7 +26,8 @@ def draw(runs, history, folder, baseline=None):
     """Texts of the charts by name without suffix, and the notes."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        paths, notes = write_charts(runs, history, summarise(runs, baseline), folder)
+        data = ReportData("test", "", runs, history)
+        paths, notes = write_charts(data, summarise(runs, baseline), folder, ("png", "svg"))
     texts = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.suffix == ".svg"}
     assert {p.stem for p in paths if p.suffix == ".png"} == set(texts)
     return texts, notes

@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from benchmark.report import write
-from benchmark.report.tables import run_tables, slug, summary_tables, write_tables
+from benchmark.report.data import ReportData
+from benchmark.report.sheets import write_tables
+from benchmark.report.tables import run_tables, slug, summary_tables
 from benchmark.statistics import SUMMARY_COLUMNS, summarise
 
 
@@ -174,44 +176,88 @@ def test_terminal_does_not_read_markup_in_a_label():
 
 
 def test_csv_round_trip_keeps_every_digit(tmp_path, frames):
-    runs, _ = frames
+    runs, history = frames
     summary = summarise(runs)
-    paths = write_tables(runs, summary, summary_tables(runs, summary), tmp_path / "new" / "tables")
+    folder = tmp_path / "new" / "tables"
+    paths = write_tables(ReportData("test", "", runs, history), summary, folder)
     assert sorted(p.name for p in paths) == [
-        f"{table}.{kind}" for table in ("runs", "summary") for kind in ("csv", "md", "tex")
+        f"{table}.{kind}"
+        for table in ("convergence", "cost", "runs", "summary")
+        for kind in ("csv", "md", "tex")
     ]
-    for path, frame in zip(paths, (runs, summary), strict=False):
-        read = pd.read_csv(path)
-        pd.testing.assert_frame_equal(read, frame, rtol=1e-14, check_dtype=False)
-    assert repr(float(runs["AP"].iloc[0])) in paths[0].read_text(encoding="utf-8")
-    assert paths[2].read_text(encoding="utf-8").count("\n## ") == 2
-    assert paths[3].read_text(encoding="utf-8").count(r"\begin{table}") == 2
+    for name, frame in (("runs", runs), ("summary", summary)):
+        read = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        text = frame.select_dtypes(exclude="number").columns
+        pd.testing.assert_frame_equal(
+            read.fillna({column: "" for column in text}), frame, rtol=1e-14, check_dtype=False
+        )
+        markdown = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert markdown.count("\n## ") == 2
+        latex = (folder / f"{name}.tex").read_text(encoding="utf-8")
+        assert latex.count(r"\begin{table}") == 2
+    assert repr(float(runs["AP"].iloc[0])) in (folder / "runs.csv").read_text(encoding="utf-8")
+
+
+def data_of(runs: pd.DataFrame, **parts) -> ReportData:
+    return ReportData("test", "", runs, pd.DataFrame(), **parts)
 
 
 def test_report_of_nothing(tmp_path):
-    report = write(pd.DataFrame(), pd.DataFrame(), tmp_path)
+    report = write(data_of(pd.DataFrame()), tmp_path)
     assert report.notes == ["there are no runs yet"]
     assert report.tables == []
     tables = tmp_path / "tables"
     assert pd.read_csv(tables / "summary.csv").columns.tolist() == SUMMARY_COLUMNS
     assert pd.read_csv(tables / "runs.csv").empty
     assert "No runs yet." in (tables / "summary.md").read_text()
+    assert {p.name for p in tmp_path.iterdir()} == {"tables", "report.html", "report.json", "charts"}
 
 
 def test_report_notes_what_is_not_done_and_replaces_old_files(tmp_path):
     runs = tiny_runs()
-    write(runs, pd.DataFrame(), tmp_path, charts=False)
+    write(data_of(runs), tmp_path, only=["tables"])
     runs.loc[0, "status"], runs.loc[0, "AP"] = "failed", math.nan
-    report = write(runs, pd.DataFrame(), tmp_path, charts=False)
+    report = write(data_of(runs), tmp_path, only=["tables"])
     assert report.notes == ["1 of 6 runs: failed"]
     assert all(path.is_file() for path in report.paths)
-    assert not (tmp_path / "charts").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["tables"]
     assert pd.read_csv(tmp_path / "tables" / "runs.csv")["status"].tolist()[0] == "failed"
 
 
-def test_report_refuses_an_unknown_baseline(tmp_path):
+def test_report_takes_the_experiments_baseline_unless_told(tmp_path):
+    data = data_of(tiny_runs(), baselines={"detection": "other"})
+    assert write(data, tmp_path, only=["tables"]).tables[0].cells["verdict"][0] == "baseline"
+    table = write(data, tmp_path, "base", only=["tables"]).tables[0]
+    assert table.cells["verdict"][0] == "better"
+
+
+def test_report_refuses_an_unknown_baseline_or_part(tmp_path):
     with pytest.raises(ValueError, match="baseline 'x' is not among the losses"):
-        write(tiny_runs(), pd.DataFrame(), tmp_path, baseline="x")
+        write(data_of(tiny_runs()), tmp_path, baseline="x")
+    with pytest.raises(ValueError, match="'pdf' is no part of a report; allowed: tables, page"):
+        write(data_of(tiny_runs()), tmp_path, only=["pdf"])
+
+
+def test_the_setting_is_shown_where_losses_were_tuned():
+    runs = tiny_runs()
+    assert "setting" not in only_table(runs).cells
+    runs["setting"] = ["weight=1"] * 3 + ["weight=2"] * 3
+    cells = only_table(runs).cells.set_index("loss")
+    assert cells["setting"].tolist() == ["weight=2", "weight=1", "", ""]
+
+
+def test_a_verdict_that_falls_to_the_correction_is_marked():
+    runs = pd.concat(
+        [tiny_runs(), *(tiny_runs(f"l{i}").query("loss != 'base'") for i in range(8))],
+        ignore_index=True,
+    )
+    summary = summarise(runs)
+    assert set(summary.loc[summary["verdict"] == "better", "claim"]) == {""}  # p 0.0092 x 9
+    (table,) = summary_tables(runs, summary)
+    assert table.cells["verdict"].tolist().count("better*") == 9
+    assert "does not survive Holm's correction" in table.caption
+    assert "Holm" not in only_table(tiny_runs()).caption
+    assert "better*" in printed(table, 120)
 
 
 @pytest.mark.parametrize(

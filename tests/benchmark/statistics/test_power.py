@@ -41,10 +41,7 @@ def test_detectable_difference_is_that_of_statsmodels(n, power, level):
     assert reached == pytest.approx(power, abs=1e-5)
 
 
-def test_detectable_difference_as_in_tables():
-    # 5 pairs, power 0.8 at 5 %: 1.68 standard deviations; 10 pairs: 1.00.
-    assert detectable_difference(1, 5) == pytest.approx(1.68, abs=0.005)
-    assert detectable_difference(1, 10) == pytest.approx(1.00, abs=0.005)
+def test_detectable_difference_at_the_ends():
     assert detectable_difference(0, 5) == 0
     assert math.isnan(detectable_difference(1, 1))
     assert math.isnan(detectable_difference(math.nan, 5))

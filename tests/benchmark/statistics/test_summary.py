@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from benchmark.statistics import (
     SUMMARY_COLUMNS,
@@ -282,3 +283,77 @@ def test_reference_counts_a_repetition_once():
     assert reference(runs, "untrained", "AP") == pytest.approx(0.2)
     assert math.isnan(reference(runs, "trivial", "AP"))
     assert summarise(runs)["untrained"].tolist() == pytest.approx([0.2] * 3)
+
+
+def test_pairs_of_the_summary_by_hand():
+    base = [0.10, 0.20, 0.30, 0.40]
+    runs = detection_runs({"base": base, "new": [0.11, 0.22, 0.33, 0.46]})
+    new = row(summarise(runs), "new")
+    # Differences 0.01, 0.02, 0.03, 0.06: mean 0.03, sd 0.0216; all signs agree: p = 2 / 16.
+    assert (new["p_value"], new["p_holm"]) == (0.125, 0.125)
+    assert new["p_note"].startswith("cannot reach significance with n = 4: the smallest possible p")
+    assert (new["improvement"], new["improvement_n"], new["improvement_high"]) == (1, 4, 1)
+    assert new["improvement_low"] == pytest.approx(0.025**0.25)
+    assert new["correlation"] == pytest.approx(stats.pearsonr(base, [0.11, 0.22, 0.33, 0.46])[0])
+    effect = TTestPower().solve_power(nobs=4, alpha=0.05, power=0.8)
+    assert new["detectable"] == pytest.approx(effect * 0.0216025, rel=1e-5)
+    assert new["iqm"] == pytest.approx((0.22 + 0.33) / 2)
+
+
+def test_baseline_has_no_comparison():
+    base = row(summarise(detection_runs({"base": [0.1, 0.2, 0.4], "new": [0.2] * 3})), "base")
+    empty = ["correlation", "p_value", "p_holm", "detectable", "improvement", "improvement_low"]
+    assert base[empty].isna().all()
+    assert (base["claim"], base["p_note"], base["improvement_n"]) == ("", "", 0)
+
+
+def test_claim_survives_the_number_of_comparisons():
+    base = [0.20, 0.21, 0.22, 0.20, 0.21]
+    gains = [0.010, 0.030, 0.020, 0.015, 0.035]
+    new = [value + gain for value, gain in zip(base, gains, strict=True)]
+    p = stats.ttest_1samp(gains, 0).pvalue
+    assert 0.05 / 10 < p < 0.05 / 2
+    noise = {
+        f"noise {i}": list(np.random.default_rng(i).permutation(base).round(6)) for i in range(9)
+    }
+    alone = row(summarise(detection_runs({"base": base, "new": new})), "new")
+    assert (alone["verdict"], alone["claim"]) == ("better", "better")
+    among = row(summarise(detection_runs({"base": base, "new": new, **noise})), "new")
+    assert (among["verdict"], among["claim"]) == ("better", "")
+    strong = [value - 0.1 - 0.001 * i for i, value in enumerate(base)]
+    worse = row(summarise(detection_runs({"base": base, "bad": strong, **noise})), "bad")
+    assert (worse["verdict"], worse["claim"]) == ("worse", "worse")
+
+
+def test_holm_counts_the_comparisons_that_have_a_pair():
+    new = [0.3, 0.31, 0.32]
+    runs = detection_runs(
+        {"base": [0.1] * 3, "a": new, "b": new, "c": ["failed"] * 3, "d": ["pending"] * 3}
+    )
+    summary = summarise(runs)
+    assert row(summary, "a")["p_holm"] == 0.5  # 2 comparisons of 2 / 8
+    assert math.isnan(row(summary, "c")["p_holm"])
+    assert row(summary, "a")["p_note"].endswith(
+        "the smallest possible p over 2 comparisons is 0.5; n = 7 could"  # 2 · 2 / 2^7 = 0.031
+    )
+
+
+def test_note_counts_what_the_other_comparisons_can_reach():
+    # 4 pairs beside one comparison of 8: after that, 2 / 16 is not corrected any more.
+    base = list(np.linspace(0.1, 0.2, 8))
+    runs = detection_runs({"base": base, "long": [x + 0.1 for x in base], "short": [0.5] * 4})
+    summary = summarise(runs)
+    assert row(summary, "long")["p_note"] == ""
+    assert "is 0.12;" in row(summary, "short")["p_note"]
+
+
+def test_improvement_counts_what_diverged_as_lost():
+    runs = detection_runs(
+        {
+            "base": [0.1, 0.1, "diverged", 0.1, "failed"],
+            "new": [0.2, "diverged", "diverged", "failed", 0.3],
+        }
+    )
+    new = row(summarise(runs), "new")
+    assert (new["improvement"], new["improvement_n"]) == ((1 + 0 + 0.5) / 3, 3)
+    assert new["n_pairs"] == 1

@@ -118,6 +118,28 @@ def test_evaluation_of_a_model_that_finds_nothing(make_split):
     assert metrics["AP"] == 0.0
 
 
+def test_the_breakdown_counts_in_pixels_of_the_original_too(make_split):
+    # Kept at half its size: 50 pixels wide in truth, and cut at the picture's border.
+    split = make_split([sample("0", 128, 96, [([10, 46, 60, 96], 0)])], ["a"], (64, 64))
+    found = [detections([[5, 23, 30, 60]], [0.9], [0])]
+    metrics, details = task().evaluator(split).breakdown(Fixed(found=found), CPU, 2, {})
+    assert metrics == pytest.approx(
+        task().evaluator(split)(Fixed(found=found), CPU, 2), nan_ok=True
+    )
+    assert details["by_size"]["count"] == [0, 1, 0]
+    assert details["localisation"]["mean"] == pytest.approx(1.0)
+
+
+def test_nothing_is_chosen_by_the_validation_split(make_split):
+    split = make_split([sample("0", 64, 64, [([10, 20, 60, 60], 0)])], ["a"], (64, 64))
+    assert task().evaluator(split).choose(Fixed(), CPU, 2) == {}
+
+
+def test_boxes_without_gradient_are_counted():
+    gradient = torch.tensor([[0.0, 0, 0, 0], [0, 1, 0, 0]])
+    assert task().without_gradient(gradient, gradient).tolist() == [1, 2]
+
+
 def test_the_trivial_predictor_repeats_the_relative_boxes_of_training(make_split):
     # (.1, .2, .3, .6) of the training image is (20, 40, 60, 120) of the test image.
     train = make_split([sample("0", 100, 50, [([10, 10, 30, 30], 0)])], ["a"], (64, 64))

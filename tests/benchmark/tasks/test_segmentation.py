@@ -103,6 +103,53 @@ def test_evaluation_counts_pixels_of_all_images_together(make_split):
     assert found["pixel_accuracy"] == pytest.approx(3 / 4)
 
 
+def test_the_breakdown_is_of_the_same_pixels(make_split):
+    # The lower half of each square is padding; the second image's foreground is not seen.
+    split = make_split(
+        [
+            sample("0", halves(0, 1)),
+            sample("1", halves(1, 1), bright=np.zeros((32, 64), bool)),
+            sample("2", halves(0, 1)),
+        ],
+        ["a"],
+        (64, 64),
+    )
+    evaluator = task().evaluator(split)
+    metrics, details = evaluator.breakdown(Brightness(), CPU, 2, {"a": 0.5})
+    assert metrics.pop("mIoU_fg_tuned") == metrics["mIoU_fg"] == pytest.approx(0.5)
+    assert metrics == evaluator(Brightness(), CPU, 2)
+    assert details["by_share"]["group"] == ["50.0 %", "50.0 to 100.0 %"]
+    assert details["by_share"]["count"].tolist() == [2, 1]
+    assert details["by_share"]["value"] == [1.0, 0.0]
+    assert details["calibration"]["count"].sum() == 3 * 32 * 64
+
+
+class Faint(Brightness):
+    """Right, but with a probability of 0.305 where there is foreground and 0.1 elsewhere."""
+
+    def forward(self, images):
+        p = torch.where(images[:, :1] > 0, 0.305, 0.1)
+        return p.logit()
+
+
+def test_thresholds_are_chosen_where_the_iou_is_highest(make_split):
+    split = make_split([sample("0", halves(0, 1))], ["a"], (64, 64))
+    evaluator = task().evaluator(split)
+    chosen = evaluator.choose(Faint(), CPU, 2)
+    # Any from 0.1 to 0.3 is right; the nearest to 0.5 of these.
+    assert chosen == {"a": 0.3}
+    metrics, details = evaluator.breakdown(Faint(), CPU, 2, chosen)
+    assert (metrics["mIoU_fg"], metrics["mIoU_fg_tuned"]) == (0.0, 1.0)
+    assert details["thresholds"]["value"].tolist() == [0.3]
+
+
+def test_pixels_without_gradient_are_counted():
+    gradient = torch.tensor([0.0, 1, 0]).reshape(1, 1, 1, 3)
+    target = torch.tensor([1.0, 1, 0]).reshape(1, 1, 1, 3)
+    valid = torch.ones(1, 1, 1, 3, dtype=torch.bool)
+    assert task().without_gradient(gradient, target, valid).tolist() == [1, 2]
+
+
 def test_the_trivial_predictor_calls_everything_the_commonest_class(make_split):
     train_mask = np.zeros((32, 64))
     train_mask[:, :8], train_mask[:, 8:24] = 1, 2

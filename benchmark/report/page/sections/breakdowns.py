@@ -5,14 +5,17 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
-from benchmark.report.breakdowns import grouped
+from benchmark.report.breakdowns import Details, curve, grouped, names
 from benchmark.report.page.compared import (
     Groups,
     differences_note,
     group_chart,
+    group_table,
+    largest,
 )
 from benchmark.report.page.context import PageContext, section
-from benchmark.report.page.html import figure, legend, panel_blocks, paragraph
+from benchmark.report.page.curves import curve_chart
+from benchmark.report.page.html import details, figure, legend, panel_blocks, paragraph
 from benchmark.report.page.svg import small_multiples
 from benchmark.report.panels import Panel
 from benchmark.statistics import MIN_PAIRS
@@ -47,6 +50,8 @@ def _block(page: PageContext, panel: Panel) -> Markup | None:
         groups: grouped(found, groups.key, baseline=panel.baseline, level=level)
         for groups in _groups(panel)
     }
+    # A group that the test split has nothing of has no metric.
+    frames = {groups: frame[frame["count"] != 0] for groups, frame in frames.items()}
     frames = {groups: frame for groups, frame in frames.items() if not frame.empty}
     charts = {
         **_curves(panel, found, level),

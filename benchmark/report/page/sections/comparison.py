@@ -124,7 +124,7 @@ def _p_value(row: pd.Series) -> Cell:
     if pd.isna(value):
         return Cell(UNKNOWN, value)
     text = "< 0.001" if value < 0.001 else f"{value:.3f}"
-    return Cell(f"{text} *" if row["p_note"] else text, value, tip=str(row["p_note"]))
+    return Cell(f"{text} *" if row["p_note"] else text, value)
 
 
 def _improvement(row: pd.Series) -> str:

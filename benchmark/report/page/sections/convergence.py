@@ -62,8 +62,8 @@ def _chart(panel: Panel, x: str, title: str, target: Target | None) -> Markup | 
     chart = Chart(
         x=Axis.around(title, [*curves["x"], *diverged[x]], margin=0.02, integer=x == "epoch"),
         y=Axis.around(f"{metric} on the validation split (%)", shown),
-        width=500,
-        height=320,
+        width=470,
+        height=300,
         title=f"{metric} on the validation split by {title}: {panel.name}",
         description="; ".join(_end(loss, own) for loss, own in curves.groupby("loss", sort=False)),
     )
@@ -80,7 +80,7 @@ def _curve(chart: Chart, panel: Panel, loss: str, own: pd.DataFrame, title: str)
     style = panel.styles[loss]
     mean, sd = 100 * own["mean"], 100 * own["sd"]
     tips = [
-        f"{loss}, epoch {row.epoch}"
+        f"{loss}, epoch {row.epoch:g}"
         + (f", {plain(row.x, 0)} s" if title != "epoch" else "")
         + f": {spread(row.mean, row.sd)} % (n = {row.n})"
         for row in own.itertuples(index=False)
@@ -98,7 +98,7 @@ def _diverged(
     heights = (100 * own[panel.metric]).tolist()
     chart.line(own[x].tolist(), heights, style, loss, thin=True, markers=False)
     axis = chart.frame.y
-    tip = f"{loss}, repetition {repetition}: diverged after epoch {own['epoch'].iloc[-1]}"
+    tip = f"{loss}, repetition {repetition}: diverged after epoch {own['epoch'].iloc[-1]:g}"
     end = min(max(heights[-1], axis.low), axis.high)
     chart.cross(float(own[x].iloc[-1]), end, style, loss, tip)
 

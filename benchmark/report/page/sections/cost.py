@@ -50,7 +50,7 @@ def _total(frame: pd.DataFrame) -> str:
 
 def _slowest(runs: pd.DataFrame) -> str:
     seconds = runs["seconds"].astype(float)
-    row = runs.loc[seconds.idxmax()]
+    row = runs.iloc[int(seconds.argmax())]
     return (
         f"The longest run took {duration(seconds.max())}: {row['loss']}, "
         f"repetition {row['repetition']}, on {row['dataset']} with {row['model']}."

@@ -34,7 +34,7 @@ def _forest(panel: Panel) -> Markup | None:
     chart = Chart(
         x=Axis.around(f"{panel.metric} minus that of {_short(panel.baseline)} (points)", shown),
         y=Axis.categories(labels, losses=labels),
-        width=640,
+        width=470,
         height=64 + ROW * len(labels),
         title=f"Differences in {panel.metric} to {panel.baseline}: {panel.name}",
         description="; ".join(_said(row) for _, row in others.iterrows()),

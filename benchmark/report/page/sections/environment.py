@@ -9,6 +9,9 @@ from benchmark.report.page.context import PageContext, section
 from benchmark.report.page.html import Cell, Column, Row, paragraph, table
 from benchmark.report.tables.formats import UNKNOWN
 
+CHANGED = "+changes"
+"""What :mod:`benchmark.environment` puts behind a commit that the files differed from."""
+
 
 @section("environment", title="Environment", order=90)
 def build(page: PageContext) -> Markup | None:
@@ -22,10 +25,28 @@ def build(page: PageContext) -> Markup | None:
     ]
     names = varying(found)
     runs = sum(len(machine.cells) for machine in found)
-    parts = [*warnings, _shared(found, names, runs)]
+    parts = [*warnings, *_changed(found), _shared(found, names, runs)]
     if len(found) > 1:
         parts.append(_differing(found, names))
     return Markup("\n").join(parts)
+
+
+def _changed(found: list[Machine]) -> list[Markup]:
+    """A sentence on runs of code that no commit holds."""
+    runs = sum(
+        len(machine.cells)
+        for machine in found
+        if machine.properties.get("commit", "").endswith(CHANGED)
+    )
+    if not runs:
+        return []
+    return [
+        paragraph(
+            f"{runs} of the runs were made with code that no commit holds: some file differed "
+            f"from the commit ({CHANGED}).",
+            "note",
+        )
+    ]
 
 
 def _shared(found: list[Machine], names: list[str], runs: int) -> Markup:

@@ -67,8 +67,12 @@ def _count(runs: Sequence[Stopped]) -> str:
 def _diverged(page: PageContext, runs: Sequence[Stopped]) -> Markup:
     columns = [*_columns(runs), Column("first bad epoch", "right"), Column("step", "right")]
     rows = [[*_cells(page, run, runs), *_place(run)] for run in runs]
-    note = f"Where the loss or a gradient was first not finite. {DIVERGED}"
-    return table(columns, rows, caption="Diverged runs", note=note)
+    sentences = ["Where the loss or a gradient was first not finite."]
+    if any(run.stage == "final" for run in runs):
+        sentences.append(DIVERGED)
+    if any(run.stage == "tuning" for run in runs):
+        sentences.append("A setting with a diverged tuning run comes after all without one.")
+    return table(columns, rows, caption="Diverged runs", note=" ".join(sentences))
 
 
 def _place(run: Stopped) -> Row:
@@ -131,5 +135,5 @@ def _cells(page: PageContext, run: Stopped, runs: Sequence[Stopped]) -> list[Cel
         Cell(str(run.repetition), float(run.repetition)),
     ]
     if any(other.stage == "tuning" for other in runs):
-        cells.append(" ".join([STAGES[run.stage], run.setting]).strip())
+        cells.append(", ".join(text for text in (STAGES[run.stage], run.setting) if text))
     return cells

@@ -41,7 +41,8 @@ def build(page: PageContext) -> Markup | None:
 
 def _block(page: PageContext, panel: Panel) -> Markup | None:
     frames = {quantity: by_epoch(panel.history, quantity) for quantity in SHOWN}
-    frames = {quantity: frame for quantity, frame in frames.items() if not frame.empty}
+    # A share that is 0 throughout is told by the table.
+    frames = {quantity: frame for quantity, frame in frames.items() if frame["max"].any()}
     summed = totals(panel.history)
     recorded = summed.drop(columns=["loss", "nonfinite_runs", "runs"]).notna().any(axis=None)
     if not frames and not recorded:
@@ -64,7 +65,8 @@ def _chart(panel: Panel, quantity: str, frame: pd.DataFrame) -> Markup:
     title, label, scale = SHOWN[quantity]
     diverged = panel.history[panel.history["status"] == "diverged"].dropna(subset=[quantity])
     values = scale * pd.concat([frame["min"], frame["max"], diverged[quantity]])
-    upright = Axis.around(label, values, log=scale == 1 and bool((values > 0).any()))
+    share = scale == 100
+    upright = Axis.around(label, [*values, *[0] * share], log=not share)
     last = max(frame["epoch"].max(), 1)
     across = Axis("epoch", min(frame["epoch"].min(), last - 1), last, integer=True)
     chart = Chart(across, upright, title=f"{title}, {panel.name}")
@@ -78,8 +80,8 @@ def _chart(panel: Panel, quantity: str, frame: pd.DataFrame) -> Markup:
         ]
         few = len(epochs) <= MOST_TIPS
         chart.line(epochs, mean.tolist(), style, loss, tips=tips if few else None)
-    for (name, _), rows in diverged.groupby(["loss", "repetition"], sort=False):
-        loss = str(name)
+    for key, rows in diverged.groupby(["loss", "repetition"], sort=False):
+        loss = str(key[0])
         ys = (scale * rows[quantity]).tolist()
         chart.line(rows["epoch"].tolist(), ys, panel.styles[loss], loss, dashed=True, markers=False)
     return chart.markup()
@@ -101,24 +103,22 @@ def _table(page: PageContext, panel: Panel, summed: pd.DataFrame) -> Markup:
     columns = [
         Column("loss"),
         Column("gradient norm", "right", tip="mean over runs and epochs"),
-        Column("largest gradient norm", "right"),
-        Column("without gradient at first (%)", "right", tip="positives, first epoch"),
-        Column("at last (%)", "right", tip="positives, last epoch"),
+        Column("largest", "right", tip="of all steps"),
+        Column("no gradient, first epoch (%)", "right", tip="share of the positives"),
+        Column("last epoch (%)", "right", tip="share of the positives without gradient"),
         Column("steps not finite", "right"),
-        Column("in runs", "right"),
     ]
-    own = summed.set_index("loss")
+    order = summed["loss"].map(panel.losses.index)
     rows: list[Row] = []
-    for loss in (loss for loss in panel.losses if loss in own.index):
-        row = own.loc[loss]
-        bad = row["nonfinite_steps"] > 0
+    for _, row in summed.iloc[order.argsort()].iterrows():
+        loss = str(row["loss"])
+        bad = bool(row["nonfinite_steps"] > 0)
         rows.append(
             [
                 Cell(loss_name(page, panel.key[0], loss), loss, loss=loss),
                 *(_number(row[name]) for name in ("grad_norm", "grad_norm_max")),
                 *(Cell(percent(row[n]), float(row[n])) for n in ("zero_first", "zero_last")),
-                Cell(_count(row["nonfinite_steps"]), row["nonfinite_steps"], "warning" * bad),
-                f"{row['nonfinite_runs']} of {row['runs']}" if bad else UNKNOWN,
+                Cell(_steps(row), row["nonfinite_steps"], "warning" * bad),
             ]
         )
     note = (
@@ -132,5 +132,10 @@ def _number(value: float) -> Cell:
     return Cell(UNKNOWN if pd.isna(value) else f"{value:.3g}", float(value))
 
 
-def _count(value: float) -> str:
-    return UNKNOWN if pd.isna(value) else f"{value:.0f}"
+def _steps(row: pd.Series) -> str:
+    if pd.isna(row["nonfinite_steps"]):
+        return UNKNOWN
+    text = f"{row['nonfinite_steps']:.0f}"
+    if row["nonfinite_steps"]:
+        text += f" in {row['nonfinite_runs']} of {row['runs']} runs"
+    return text

@@ -65,10 +65,10 @@ def _chart(panel: Panel, frame: pd.DataFrame) -> Markup:
         xs = rows[["x_low", "x_high"]].to_numpy().ravel().tolist()
         ys = (100 * rows["mean"]).repeat(2).tolist()
         chart.line(xs, ys, style, loss, markers=False)
-        for row in rows.itertuples():
-            middle = (row.x_low + row.x_high) / 2
-            tip = f"{loss}\nIoU {row.x_low:.3f} to {row.x_high:.3f}: {percent(row.mean)} %"
-            chart.dot(middle, 100 * row.mean, style, loss, tip=tip, small=True)
+        for _, row in rows.iterrows():
+            low, high, share = row["x_low"], row["x_high"], row["mean"]
+            tip = f"{loss}\nIoU {low:.3f} to {high:.3f}: {percent(share)} %"
+            chart.dot((low + high) / 2, 100 * share, style, loss, tip=tip, small=True)
     return chart.markup()
 
 

@@ -17,7 +17,8 @@ from benchmark.statistics import (
     pooled_differences,
 )
 
-ROW, MARGIN = 34, 70  # pixels of a chart's height: for a loss, and beside them
+WIDTH = 470  # pixels of a chart
+ROW, MARGIN = 34, 70  # of its height: for a loss, and beside them
 RANKS = (
     "On each data set the losses are ranked by their means, 1 being best; those with diverged runs "
     "come last, and equal ones share a rank. A rank does not tell how far apart two losses lie."
@@ -93,7 +94,7 @@ def _forest(page: PageContext, pooled: pd.DataFrame) -> Markup:
         Axis.around(label, [100 * float(end) for end in ends]),
         Axis.categories(losses, losses=losses),
         title=f"Differences to {baseline} over the data sets, {task}, {model}",
-        width=640,
+        width=WIDTH,
         height=MARGIN + ROW * len(losses),
     )
     chart.rule(x=0)
@@ -122,27 +123,30 @@ def _differences(page: PageContext, pooled: pd.DataFrame) -> Markup:
     between = bool(pooled["between_low"].notna().any())
     columns = [
         Column("loss"),
-        Column("data sets"),
         Column("pairs", "right", tip="repetitions done by both losses, all data sets together"),
         Column("difference", "right"),
         Column("verdict"),
     ]
+    several = pooled["names"].nunique() > 1
+    if several:
+        columns.append(Column("data sets"))
     if between:
         columns.append(Column("interval over data sets", "right", sort=False))
-    rows = [_difference_row(page, row, between) for _, row in pooled.iterrows()]
+    rows = [_difference_row(page, row, several, between) for _, row in pooled.iterrows()]
     return table(columns, rows, caption="Differences over the data sets", note=_note(pooled))
 
 
-def _difference_row(page: PageContext, row: pd.Series, between: bool) -> Row:
+def _difference_row(page: PageContext, row: pd.Series, several: bool, between: bool) -> Row:
     task, loss = str(row["task"]), str(row["loss"])
     low, high = row["between_low"], row["between_high"]
     cells = [
         Cell(loss_name(page, task, loss), loss, loss=loss),
-        Cell(str(row["names"])),
         Cell(str(row["n_pairs"]), float(row["n_pairs"])),
         Cell(difference(row["diff"], row["diff_low"], row["diff_high"]), row["diff"]),
         _verdict(str(row["verdict"]), str(row["claim"])),
     ]
+    if several:
+        cells.append(Cell(str(row["names"])))
     if between:
         known = f"[{points(low)}, {points(high)}]"
         cells.append(Cell(known if low == low else UNKNOWN))
@@ -215,7 +219,7 @@ def _diagram(page: PageContext, ranks: pd.DataFrame, found: CriticalDifference) 
         Axis.around("mean rank (1 is best)", ends),
         Axis.categories(losses, losses=losses),
         title=f"Critical differences of the mean ranks, {task}, {ranks['model'].iloc[0]}",
-        width=640,
+        width=WIDTH,
         height=MARGIN + ROW * len(losses),
     )
     for place, (loss, rank) in enumerate(zip(losses, ranks["mean_rank"], strict=True)):

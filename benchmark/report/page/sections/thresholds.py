@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -18,12 +20,11 @@ from benchmark.report.page.html import (
     legend,
     loss_name,
     panel_blocks,
-    paragraph,
     table,
 )
 from benchmark.report.panels import Panel
 from benchmark.report.tables.formats import difference, percent, plain
-from benchmark.statistics import mean_interval, paired_difference, scores
+from benchmark.statistics import MIN_PAIRS, mean_interval, paired_difference, scores
 
 FIXED, TUNED = "mIoU_fg", "mIoU_fg_tuned"
 MANY_CLASSES = 8  # from here on the table of thresholds is folded away
@@ -78,7 +79,7 @@ def tuned_scores(panel: Panel, level: float) -> pd.DataFrame:
 
     Returns:
         Columns ``loss``, ``fixed`` and ``tuned`` (means of :data:`FIXED` and :data:`TUNED`),
-        ``gain``, ``gain_low``, ``gain_high`` (tuned - fixed within the runs), and ``diff``,
+        ``gain``, ``gain_low``, ``gain_high`` (tuned - fixed within the ``n`` runs), and ``diff``,
         ``diff_low``, ``diff_high``, ``n_pairs`` (tuned, to the tuned baseline), all with
         t-intervals; NaN where the runs have not recorded it.
     """
@@ -86,12 +87,12 @@ def tuned_scores(panel: Panel, level: float) -> pd.DataFrame:
     rows = []
     for loss in panel.losses:
         gain = mean_interval(tuned[loss] - fixed[loss], level)
-        against = tuned[panel.baseline] if panel.baseline in tuned else tuned[loss] * float("nan")
-        other = against if loss != panel.baseline else against * float("nan")
+        against = tuned[panel.baseline] if panel.baseline in tuned else tuned[loss] * math.nan
+        other = against if loss != panel.baseline else against * math.nan
         diff = paired_difference(tuned[loss], other, level)
         row = {"loss": loss, "fixed": fixed[loss].mean(), "tuned": tuned[loss].mean()}
         row |= {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
-        row |= {"diff": diff.mean, "diff_low": diff.low, "diff_high": diff.high}
+        row |= {"n": gain.n, "diff": diff.mean, "diff_low": diff.low, "diff_high": diff.high}
         rows.append(row | {"n_pairs": diff.n})
     return pd.DataFrame(rows)
 
@@ -108,7 +109,8 @@ def _comparison(page: PageContext, panel: Panel, compared: pd.DataFrame) -> Mark
     rows: list[Row] = []
     for _, row in compared.iterrows():
         loss = str(row["loss"])
-        gain = difference(row["gain"], row["gain_low"], row["gain_high"])
+        sure = row["n"] >= MIN_PAIRS
+        gain = difference(row["gain"], row["gain_low"] if sure else math.nan, row["gain_high"])
         rows.append(
             [
                 Cell(loss_name(page, panel.key[0], loss), loss, loss=loss),

@@ -86,7 +86,7 @@ def _protocol(tuning: pd.DataFrame, settings: Mapping[str, Sequence[Setting]], m
         f"{repetitions} run{'s' if repetitions > 1 else ''} each",
     ]
     if epochs:
-        texts.append(f"{' or '.join(map(str, epochs))} epochs a run")
+        texts.append(f"{' or '.join(map(str, epochs))} epoch{'' if epochs == [1] else 's'} a run")
     seconds = duration(tuning["seconds"].astype(float).sum())
     return (
         f"{', '.join(texts)}; the best {metric} on the validation split after the last epoch was "

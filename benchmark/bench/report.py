@@ -1,0 +1,181 @@
+"""How long a report takes and how much memory, of invented runs, each in a fresh process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.bench.synthetic import Content, build_store
+from benchmark.environment import describe
+from benchmark.options import UserError
+from benchmark.store import write_text
+
+RUN = Path(__file__).parents[2] / "run.py"
+LABELS = tuple(f"loss {letter}" for letter in "ABCDEFGHIJ")
+SETS = ("one", "two", "three", "four", "five")
+SIZES = (
+    Content(LABELS[:5], repetitions=5, datasets=SETS[:2], epochs=50, tuning=True),
+    Content(LABELS, repetitions=10, datasets=SETS, epochs=50, tuning=True),
+)
+PARTS: dict[str, tuple[str, ...]] = {
+    "tables": ("tables",),
+    "page": ("page",),
+    "everything": ("tables", "page", "json", "charts"),
+}
+"""What is timed: name -> parts of the report."""
+INTERVAL = 0.02
+"""Seconds between two looks at the memory."""
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One report.
+
+    Attributes:
+        runs: final runs in the store.
+        tuning: tuning runs beside them.
+        part: what was written, of :data:`PARTS`.
+        seconds: from the start of the process to its end.
+        peak_mb: most resident memory of the process and those it started, summed, in 10^6 bytes;
+            what they share is counted for each.
+        page_mb: size of ``report.html``, in 10^6 bytes; NaN where it was not written.
+    """
+
+    runs: int
+    tuning: int
+    part: str
+    seconds: float
+    peak_mb: float
+    page_mb: float
+
+
+def bench(console: Console, sizes: Sequence[Content], out: Path, command: str) -> None:
+    """Build each store, measure its reports, print a table, write README.md and a CSV to ``out``.
+
+    Args:
+        command: the command line that asked for it, as the page shows it.
+
+    Raises:
+        UserError: a report could not be written.
+    """
+    found = []
+    with tempfile.TemporaryDirectory(prefix="lossbench-") as folder, console.status("") as status:
+        for content in sizes:
+            status.update(f"building {content.runs} runs")
+            store = build_store(Path(folder) / f"runs{content.runs}", content)
+            tuning = len(store.run_folders("tuning"))
+            for name, parts in PARTS.items():
+                status.update(f"{content.runs} runs: {name}")
+                seconds, peak = _measure(store.path, parts)
+                page = store.path / "report.html"
+                size = page.stat().st_size / MB if "page" in parts else float("nan")
+                found.append(Measurement(content.runs, tuning, name, seconds, peak / MB, size))
+    frame = pd.DataFrame([asdict(measurement) for measurement in found])
+    console.print(_table(frame))
+    write_text(out / "report.csv", frame.to_csv(index=False, float_format="%.3g"))
+    write_text(out / "README.md", _page(frame, sizes, describe(torch.device("cpu")), command))
+    console.print(f"written to {out}")
+
+
+def _measure(folder: Path, parts: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak bytes of a report in a fresh process."""
+    words = [word for part in parts for word in ("--only", part)]
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said:
+        process = psutil.Popen(
+            [sys.executable, str(RUN), "report", str(folder), *words],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _resident(process))
+            time.sleep(INTERVAL)
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            said.seek(0)
+            raise UserError(f"the report failed:\n{said.read().strip()}")
+    return seconds, peak
+
+
+def _resident(process: psutil.Process) -> int:
+    """Bytes of a process and all below it."""
+    total = 0
+    try:
+        for one in [process, *process.children(recursive=True)]:
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:  # ended meanwhile
+        pass
+    return total
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    table = Table("runs", "tuning runs", "what", "seconds", "peak MB", "page MB", box=SIMPLE_HEAD)
+    for cells in _cells(frame):
+        table.add_row(*cells)
+    return table
+
+
+def _cells(frame: pd.DataFrame) -> list[list[str]]:
+    return [
+        [
+            f"{row.runs:,}",
+            f"{row.tuning:,}",
+            str(row.part),
+            f"{row.seconds:.1f}",
+            f"{row.peak_mb:,.0f}",
+            "" if pd.isna(row.page_mb) else f"{row.page_mb:.1f}",
+        ]
+        for row in frame.itertuples()
+    ]
+
+
+def _page(
+    frame: pd.DataFrame, sizes: Sequence[Content], environment: dict[str, Any], command: str
+) -> str:
+    stores = [
+        f"- {c.runs:,} runs: {len(c.losses)} losses × {c.repetitions} repetitions × "
+        f"{len(c.datasets)} data sets × {len(c.tasks)} tasks, {c.epochs} epochs each"
+        for c in sizes
+    ]
+    rows = [f"| {' | '.join(cells)} |" for cells in _cells(frame)]
+    lines = [
+        "# Speed of the report",
+        "",
+        "Time and memory of `run.py report` on results folders whose numbers are invented, each in "
+        "a fresh process: seconds from its start to its end, most resident memory of it and the "
+        "processes it started (in 10^6 bytes; shared pages count for each). Everything is tables, "
+        "page, `report.json` and charts.",
+        "",
+        *stores,
+        "",
+        "Three weights of each loss were tried before; these tuning runs are in the reports as "
+        "well.",
+        "",
+        "| runs | tuning runs | what | seconds | peak MB | report.html, MB |",
+        "|--:|--:|---|--:|--:|--:|",
+        *rows,
+        "",
+        f"Measured once on {environment['cpu']} ({environment['cores']} cores), "
+        f"{environment['system']}, Python {environment['python']}, pandas "
+        f"{environment['packages']['pandas']}. Again with",
+        "",
+        "```console",
+        command,
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
