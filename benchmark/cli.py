@@ -388,6 +388,25 @@ def bench_report(
     bench(console, SIZES[:1] if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
 
 
+@bench_app.command("coverage")
+@reports_user_errors
+def bench_coverage(
+    experiments: Annotated[
+        int, typer.Option(min=100, help="Of each kind; a tenth as many for the bootstrap.")
+    ] = 40_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the experiments drawn.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV, the charts and the page.")] = Path(
+        "results/coverage"
+    ),
+) -> None:
+    """Check by simulation that the intervals hold the truth as often as they say."""
+    from benchmark.coverage.command import bench
+    from benchmark.coverage.simulation import Settings
+
+    settings = Settings(experiments=experiments, resampled=max(100, experiments // 10), seed=seed)
+    bench(console, settings, out, shlex.join(["python3", *sys.argv]))
+
+
 @app.command()
 @reports_user_errors
 def curves(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.coverage import methods
-from benchmark.coverage.draws import SHAPES, Array, Shape
+from benchmark.coverage.draws import SHAPES, Array
 
 REPETITIONS = (3, 4, 5, 6, 8, 10, 15, 20)
-POOLED_REPETITIONS = (3, 5, 10)
 DATASETS = (2, 3, 5)
 EXACT_REPETITIONS = (4, 6, 8, 10)
 """Of the sign-flip test; the patterns double with each repetition."""
@@ -73,21 +73,17 @@ def steps(settings: Settings) -> list[Step]:
 
 
 def _steps(settings: Settings) -> Iterator[Step]:
-    for name, shape in SHAPES.items():
+    for shape in SHAPES:
         for n in REPETITIONS:
-            yield lambda random, name=name, shape=shape, n=n: [
-                *_t(random, name, shape, n, settings),
-                *_bootstrap(random, name, shape, n, settings),
-            ]
+            yield partial(_t, shape=shape, n=n, s=settings)
+            yield partial(_bootstrap, shape=shape, n=n, s=settings)
         for n in EXACT_REPETITIONS:
-            yield lambda random, name=name, shape=shape, n=n: _sign_flip(
-                random, name, shape, n, settings
-            )
+            yield partial(_sign_flip, shape=shape, n=n, s=settings)
     for datasets in DATASETS:
-        for n in POOLED_REPETITIONS:
-            yield lambda random, datasets=datasets, n=n: _pooled(random, datasets, n, settings)
+        for n in REPETITIONS:
+            yield partial(_pooled, datasets=datasets, n=n, s=settings)
     for n in REPETITIONS:
-        yield lambda random, n=n: _comparisons(random, n, settings)
+        yield partial(_comparisons, n=n, s=settings)
 
 
 def _row(measure: str, method: str, shape: str, n: int, hits: NDArray[np.bool_], k: int = 1) -> Row:
@@ -101,33 +97,30 @@ def _holds(bounds: methods.Bounds, truth: float) -> NDArray[np.bool_]:
     return np.asarray((low <= truth) & (truth <= high))
 
 
-def _t(random: np.random.Generator, name: str, shape: Shape, n: int, s: Settings) -> list[Row]:
-    values = shape.draw(random, (s.experiments, n))
-    held = _holds(methods.mean_interval(values, s.level), shape.mean)
-    return [_row("coverage", "t", name, n, held)]
+def _t(random: np.random.Generator, shape: str, n: int, s: Settings) -> list[Row]:
+    values = SHAPES[shape].draw(random, (s.experiments, n))
+    held = _holds(methods.mean_interval(values, s.level), SHAPES[shape].mean)
+    return [_row("coverage", "t", shape, n, held)]
 
 
-def _bootstrap(
-    random: np.random.Generator, name: str, shape: Shape, n: int, s: Settings
-) -> list[Row]:
+def _bootstrap(random: np.random.Generator, shape: str, n: int, s: Settings) -> list[Row]:
+    truth = SHAPES[shape].mean
     percentile, bca = [], []
-    for values in _blocks(shape.draw(random, (s.resampled, n))):
+    for values in _blocks(SHAPES[shape].draw(random, (s.resampled, n))):
         means = methods.resampled_means(values, s.resamples, random)
-        percentile.append(_holds(methods.percentile_interval(means, s.level), shape.mean))
-        bca.append(_holds(methods.bca_interval(values, means, s.level), shape.mean))
+        percentile.append(_holds(methods.percentile_interval(means, s.level), truth))
+        bca.append(_holds(methods.bca_interval(values, means, s.level), truth))
     return [
-        _row("coverage", "percentile bootstrap", name, n, np.concatenate(percentile)),
-        _row("coverage", "BCa bootstrap", name, n, np.concatenate(bca)),
+        _row("coverage", "percentile bootstrap", shape, n, np.concatenate(percentile)),
+        _row("coverage", "BCa bootstrap", shape, n, np.concatenate(bca)),
     ]
 
 
-def _sign_flip(
-    random: np.random.Generator, name: str, shape: Shape, n: int, s: Settings
-) -> list[Row]:
+def _sign_flip(random: np.random.Generator, shape: str, n: int, s: Settings) -> list[Row]:
     # The mean moved to 0: no difference on average.
-    values = shape.draw(random, (s.resampled, n)) - shape.mean
+    values = SHAPES[shape].draw(random, (s.resampled, n)) - SHAPES[shape].mean
     p = np.concatenate([methods.sign_flip_test(block) for block in _blocks(values)])
-    return [_row("error", "sign-flip", name, n, p <= 1 - s.level)]
+    return [_row("error", "sign-flip", shape, n, p <= 1 - s.level)]
 
 
 def _blocks(values: Array) -> Iterator[Array]:

@@ -56,7 +56,7 @@ class TensorBoard(RunLogger):
         primary = PRIMARY[self.cell.task]
         shown = {f"test/{primary}": tested[primary]} if primary in tested else {}
         for summary in hparams(self._settings(outcome), shown):
-            writer.file_writer.add_summary(summary)
+            writer._get_file_writer().add_summary(summary)
         writer.close()
 
     def _open(self, first: int) -> SummaryWriter:

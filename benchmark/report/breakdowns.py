@@ -7,7 +7,7 @@ runs of a loss: what diverged has no part in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ def curve(details: Details, *path: str, level: float = 0.95) -> pd.DataFrame:
     """
     frames = []
     for loss, runs in _recorded(details, path).items():
-        table = _aligned({rep: pd.Series(_floats(r["y"]), r["x"]) for rep, r in runs.items()})
+        table = _aligned({rep: (r["x"], r["y"]) for rep, r in runs.items()})
         if len(table.columns):
             means = _intervals(table.to_numpy(), level)
             frames.append(_frame(loss, means.columns(), x=table.columns.to_numpy()))
@@ -81,7 +81,7 @@ def grouped(
     """
     recorded = _recorded(details, path)
     tables = {
-        loss: _aligned({rep: pd.Series(_floats(r["value"]), r["group"]) for rep, r in runs.items()})
+        loss: _aligned({rep: (r["group"], r["value"]) for rep, r in runs.items()})
         for loss, runs in recorded.items()
     }
     names = list(dict.fromkeys(name for table in tables.values() for name in table.columns))
@@ -245,11 +245,16 @@ def _counts(recorded: dict[str, dict[int, Any]]) -> dict[str, float]:
     return counts
 
 
-def _aligned(runs: dict[int, pd.Series]) -> pd.DataFrame:
-    """A table ``[repetition, column]`` of series that may differ in their index."""
-    return pd.DataFrame(runs).T.reindex(
-        columns=list(dict.fromkeys(name for values in runs.values() for name in values.index))
-    )
+def _aligned(runs: Mapping[int, tuple[Sequence[Any], Sequence[Any]]]) -> pd.DataFrame:
+    """A table ``[repetition, name]`` of ``(names, values)``, which may differ in their names."""
+    places: dict[Any, int] = {}
+    for keys, _ in runs.values():
+        for key in keys:
+            places.setdefault(key, len(places))
+    table = np.full((len(runs), len(places)), np.nan)
+    for row, (keys, values) in zip(table, runs.values(), strict=True):
+        row[[places[key] for key in keys]] = _floats(values)
+    return pd.DataFrame(table, index=list(runs), columns=list(places))
 
 
 def _floats(values: Any) -> Floats:

@@ -22,7 +22,8 @@ class Headline:
     Attributes:
         task, dataset, model: what it is about; ``dataset`` names all, joined by ", ", where it
             pools several.
-        text: a few sentences of plain text; the first can stand alone.
+        text: a few sentences of plain text.
+        lead: its beginning, to be quoted alone.
         kind: "claim" (some loss is better or worse than the baseline), "no claim", "incomplete"
             (runs are still to come) or "pooled".
     """
@@ -31,6 +32,7 @@ class Headline:
     dataset: str
     model: str
     text: str
+    lead: str
     kind: str
 
 
@@ -43,7 +45,7 @@ def headlines(data: ReportData, summary: pd.DataFrame) -> list[Headline]:
         return []
     own_runs = dict(groups(data.runs))
     singles = [_headline(key, own_runs[key], rows) for key, rows in groups(summary)]
-    baselines = summary.drop_duplicates("task").set_index("task")["baseline"].to_dict()
+    baselines = {str(task): str(own["baseline"].iloc[0]) for task, own in summary.groupby("task")}
     pooled = pooled_differences(data.runs, baselines, float(summary["level"].iloc[0]))
     by_model = pooled.groupby(["task", "model"], sort=False)
     return singles + [
@@ -62,12 +64,13 @@ def _over_datasets(task: str, model: str, rows: pd.DataFrame, datasets: list[str
         found = _claims(judged, rows, len(rows))
     pooled = [name for name in datasets if any(_is_in(name, text) for text in rows["names"])]
     fewer = rows["names"].nunique() > 1
+    lead = f"Over {_joined_names(pooled)} with {model}, {found}"
     text = (
-        f"Over {_joined_names(pooled)} with {model}, {found} This is the mean over these data "
+        f"{lead} This is the mean over these data "
         f"sets, each counted the same{', or those of them that a loss was run on' if fewer else ''}"
         "; it is no statement about other data sets."
     )
-    return Headline(task, ", ".join(pooled), model, text, "pooled")
+    return Headline(task, ", ".join(pooled), model, text, lead, "pooled")
 
 
 def _is_in(name: str, names: str) -> bool:
@@ -77,9 +80,9 @@ def _is_in(name: str, names: str) -> bool:
 
 def _headline(key: tuple[str, str, str], runs: pd.DataFrame, rows: pd.DataFrame) -> Headline:
     task, dataset, model = key
-    found = _finding(rows)
+    lead = f"On {dataset} with {model}, {_finding(rows)}"
     sentences = [
-        f"On {dataset} with {model}, {found}",
+        lead,
         _best(runs, rows),
         _not_corrected(rows),
         _highest_mean(rows),
@@ -89,7 +92,7 @@ def _headline(key: tuple[str, str, str], runs: pd.DataFrame, rows: pd.DataFrame)
     ]
     claims = rows["claim"].isin(["better", "worse"]).any()
     kind = "incomplete" if rows["unfinished"].any() else "claim" if claims else "no claim"
-    return Headline(task, dataset, model, " ".join(s for s in sentences if s), kind)
+    return Headline(task, dataset, model, " ".join(s for s in sentences if s), lead, kind)
 
 
 def _finding(rows: pd.DataFrame) -> str:
@@ -205,7 +208,7 @@ def _highest_mean(rows: pd.DataFrame) -> str:
     measured = rows[rows["n"] > 0]
     if measured.empty:
         return ""
-    top = measured.loc[measured["mean"].idxmax()]
+    top = measured.sort_values("mean", kind="stable").iloc[-1]
     shown = f"{spread(top['mean'], top['std'])} %"
     sd = "mean ± standard deviation, " if top["n"] > 1 else ""
     is_baseline = " (the baseline)" if top["loss"] == top["baseline"] and len(rows) > 1 else ""
@@ -217,9 +220,8 @@ def _diverged(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
     if not named:
         return ""
     return (
-        f"Diverged: {named}; the means and differences of these losses cover only the runs that "
-        "survived, they rank below losses without diverged runs, and no claim is made in their "
-        "favour."
+        f"Diverged: {named}. Means and differences cover only the runs that survived, so such a "
+        "loss ranks last and no claim is made in its favour."
     )
 
 

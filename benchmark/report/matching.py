@@ -46,7 +46,7 @@ def match(
     open_to = np.where(right_class & (overlap >= threshold), overlap, -1.0)
     found, iou = [-1] * len(boxes), [float("nan")] * len(boxes)
     for i in np.argsort(-np.asarray(scores, dtype=float), kind="stable") if len(truth) else []:
-        best = int(open_to[i].argmax())
+        best = len(truth) - 1 - int(open_to[i, ::-1].argmax())  # of equal ones the last, as COCO
         if open_to[i, best] >= 0:
             found[i], iou[i] = best, float(overlap[i, best])
             open_to[:, best] = -1.0

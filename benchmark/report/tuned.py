@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -57,23 +59,30 @@ def settings_of(tuning: pd.DataFrame) -> dict[str, list[Setting]]:
     Args:
         tuning: rows of :attr:`ReportData.tuning` of one (task, data set, model).
     """
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in tuning.to_dict("records"):
+        named = {str(name): value for name, value in row.items()}
+        alike.setdefault((str(row["loss"]), str(row["setting"])), []).append(named)
     found: dict[str, list[Setting]] = {}
-    for (loss, text), own in tuning.groupby(["loss", "setting"], sort=False, dropna=False):
-        done = own[own["status"] == "done"]
-        first = own.iloc[0]
-        setting = Setting(
-            text=str(text),
-            weight=float(first.get("weight", math.nan)),
-            lr=float(first.get("lr", math.nan)),
-            options=_options(first.get("options")),
-            values=tuple(done["value"].astype(float).dropna()),
-            diverged=int((own["status"] == "diverged").sum()),
-            failed=int(own["status"].isin(FAILED).sum()),
-            unfinished=int(own["status"].isin(UNFINISHED).sum()),
-            chosen=bool(own["chosen"].astype(bool).any()),
-        )
-        found.setdefault(str(loss), []).append(setting)
+    for (loss, text), runs in alike.items():
+        found.setdefault(loss, []).append(_setting(text, runs))
     return found
+
+
+def _setting(text: str, runs: list[dict[str, Any]]) -> Setting:
+    statuses = Counter(run["status"] for run in runs)
+    values = (float(run["value"]) for run in runs if run["status"] == "done")
+    return Setting(
+        text=text,
+        weight=float(runs[0].get("weight", math.nan)),
+        lr=float(runs[0].get("lr", math.nan)),
+        options=_options(runs[0].get("options")),
+        values=tuple(value for value in values if not math.isnan(value)),
+        diverged=statuses["diverged"],
+        failed=sum(statuses[status] for status in FAILED),
+        unfinished=sum(statuses[status] for status in UNFINISHED),
+        chosen=any(bool(run["chosen"]) for run in runs),
+    )
 
 
 def _options(text: object) -> str:

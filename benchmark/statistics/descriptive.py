@@ -36,8 +36,9 @@ def pairing_correlation(values: pd.Series, baseline: pd.Series) -> float:
         ValueError: a repetition occurs twice in an index.
     """
     pairs = paired_values(values, baseline)
-    centred = pairs - pairs.mean()
-    size = float(np.sqrt((centred**2).sum().prod()))
-    if len(pairs) < 3 or (pairs.nunique() < 2).any() or size == 0:  # 0 too where it underflows
+    if len(pairs) < 3 or (pairs.nunique() < 2).any():
         return float("nan")
-    return float(np.clip(centred.prod(axis=1).sum() / size, -1, 1))
+    first, second = (pairs - pairs.mean()).to_numpy().T
+    size = float(np.linalg.norm(first) * np.linalg.norm(second))
+    # The spread of numbers this close may still come out as 0.
+    return float(np.clip(first @ second / size, -1, 1)) if size else float("nan")

@@ -2,6 +2,7 @@
 (name) => {
   const all = (selector) => Array.from(document.querySelectorAll(selector));
   const shown = (element) =>
+    element.getClientRects().length > 0 &&
     element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
   const told = (element) => element.outerHTML.slice(0, 120);
   const textNodes = () => {

@@ -76,7 +76,12 @@ def visit(browser: Browser, report_page: Path) -> Iterator[Callable[..., Page]]:
             problems.append(f"asked for {url}")
 
     def open_page(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        # Without motion a page stands where it was scrolled to at once.
+        usual: dict[str, Any] = {
+            "viewport": {"width": 1280, "height": 900},
+            "reduced_motion": "reduce",
+        }
+        context = browser.new_context(**{**usual, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
@@ -98,11 +103,13 @@ def visit(browser: Browser, report_page: Path) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def keep() -> Callable[[Page, str], None]:
-    """Save a picture of the whole page where LOSSBENCH_SCREENSHOTS names a folder."""
+    """Save a picture of each section where LOSSBENCH_SCREENSHOTS names a folder."""
     folder = os.environ.get("LOSSBENCH_SCREENSHOTS")
 
     def save(page: Page, name: str) -> None:
         if folder:
-            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            for part in page.locator("header, section.part").all():
+                own = part.get_attribute("id") or "header"
+                part.screenshot(path=Path(folder) / f"{name}-{own}.png", timeout=60_000)
 
     return save

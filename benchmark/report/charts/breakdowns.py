@@ -7,7 +7,7 @@ the finished runs of a loss.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
@@ -84,7 +84,7 @@ def _precision_recall(panel: Panel) -> list[str]:
 
 
 def _row_of_axes(
-    panel: Panel, parts: list[Callable[[Axes], None]], what: str, marks: list[Artist]
+    panel: Panel, parts: Sequence[Callable[[Axes], None]], what: str, marks: list[Artist]
 ) -> Figure:
     """One axes a part, side by side, above one legend."""
     if not parts:
@@ -133,7 +133,7 @@ def _differences(panel: Panel, frame: pd.DataFrame, label: str, ax: Axes) -> Non
             markersize=3,
             elinewidth=1,
         )
-    ax.set_xticks(range(len(names)), [_group_label(name, own.loc[name]) for name in names])
+    ax.set_xticks(range(len(names)), [_group_label(row) for _, row in own.loc[names].iterrows()])
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(visible=False, axis="x")
@@ -149,8 +149,8 @@ def _largest(groups: pd.DataFrame) -> list[str]:
     return [name for name in groups.index if name in kept]
 
 
-def _group_label(name: str, row: pd.Series) -> str:
-    lines = textwrap.wrap(str(name), 12)
+def _group_label(row: pd.Series) -> str:
+    lines = textwrap.wrap(str(row.name), 12)
     if pd.notna(row["count"]):
         lines.append(f"n = {row['count']:,.0f}")
     if pd.notna(row["mean"]):

@@ -74,8 +74,8 @@ def _mean_curves(ax: Axes, panel: Panel, curves: pd.DataFrame, shown: list[str])
             markevery=every,
         )
         low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
-        band = {"color": style.colour, "alpha": 0.15, "linewidth": 0}
-        ax.fill_between(curve["x"], 100 * low, 100 * high, **band)
+        x, colour = curve["x"], style.colour
+        ax.fill_between(x, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _diverged_curves(ax: Axes, panel: Panel, epochs: pd.DataFrame, x: str) -> list[Artist]:

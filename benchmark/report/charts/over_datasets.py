@@ -54,10 +54,10 @@ def rank_diagram(
     below = 0.6 * len(found.groups) + 0.6
     for place, (loss, rank) in enumerate(places.items()):
         left = place < half
-        row = -below - (place if left else len(places) - 1 - place)
+        height = -below - (place if left else len(places) - 1 - place)
         edge = 0.55 if left else len(places) + 0.45
-        ax.plot([rank, rank, edge], [0, row, row], color="0.45", linewidth=0.7)
+        ax.plot([rank, rank, edge], [0, height, height], color="0.45", linewidth=0.7)
         text = f"{loss} ({rank:.2f})"
-        ax.text(edge, row, text, ha="left" if left else "right", va="bottom")
+        ax.text(edge, height, text, ha="left" if left else "right", va="bottom")
     ax.axis("off")
     return figure

@@ -53,10 +53,10 @@ def _one_loss(ax: Axes, panel: Panel, loss: str, line: pd.DataFrame) -> None:
     style = panel.styles[loss]
     done, lost = line[_whole(line)], line[~_whole(line)]
     chosen = done[done["chosen"].astype(bool)]
-    look = {"color": style.colour, "marker": style.marker, "markersize": 3.5}
-    ax.plot(done.index, 100 * done["mean"], markeredgewidth=0, **look)
-    ring = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": style.colour}
-    ax.plot(chosen.index, 100 * chosen["mean"], "o", **ring)
+    (curve,) = ax.plot(done.index, 100 * done["mean"], color=style.colour)
+    curve.set(marker=style.marker, markersize=3.5, markeredgewidth=0)
+    (ring,) = ax.plot(chosen.index, 100 * chosen["mean"], "o", color=style.colour)
+    ring.set(markersize=7, markerfacecolor="none")
     edge = ax.get_xaxis_transform()  # x in weights, y in parts of the axis
     ax.plot(lost.index, [0.04] * len(lost), "x", color=style.colour, transform=edge)
 

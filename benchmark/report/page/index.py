@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from benchmark.options import UserError
-from benchmark.report.page.html import Cell, Column, paragraph, table
+from benchmark.report.page.html import Cell, Column, Row, paragraph, table
 from benchmark.report.page.shell import render_shell
 from benchmark.store import read_json, write_text
 
@@ -48,7 +48,7 @@ def write_index(folder: Path) -> Path:
 
 
 def _overview(reports: dict[str, dict[str, Any]]) -> Markup:
-    rows = []
+    rows: list[Row] = []
     for name, report in reports.items():
         runs = report["runs"]
         ended = Counter(run["status"] for run in runs)

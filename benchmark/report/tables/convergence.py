@@ -52,8 +52,8 @@ def _of_table(panel: Panel, target: Target | None) -> pd.DataFrame:
     found = times(panel, target)[["n", "reached", "epochs", "seconds"]].set_axis(
         TIME_COLUMNS, axis=1
     )
-    described = dict(zip(TARGET_COLUMNS, (target.metric, target.value, target.source), strict=True))
-    return frame.assign(**described).join(found).reset_index()
+    frame[TARGET_COLUMNS] = [target.metric, target.value, target.source]
+    return frame.join(found).reset_index()
 
 
 def convergence_tables(frame: pd.DataFrame) -> list[TextTable]:

@@ -27,7 +27,7 @@ def summary_tables(runs: pd.DataFrame, summary: pd.DataFrame) -> list[TextTable]
         TextTable(
             title=", ".join(key),
             cells=_cells(own_runs[key], rows),
-            caption=_caption(key[0], rows, list(own_runs[key])),
+            caption=_caption(key[0], rows, own_runs[key].columns.tolist()),
             last_in_terminal="verdict",
         )
         for key, rows in groups(summary)

@@ -52,7 +52,8 @@ def test_curve_is_the_mean_over_the_runs_with_its_interval() -> None:
     assert first["low"] == pytest.approx(0.7 - 0.1 * T)
     assert first["high"] == pytest.approx(0.7 + 0.1 * T)
     assert (second["mean"], second["n"]) == (0.4, 1)
-    assert math.isnan(second["low"]) and math.isnan(second["high"])
+    assert math.isnan(second["low"])
+    assert math.isnan(second["high"])
 
 
 def test_curve_of_a_deeper_path_and_its_names() -> None:
@@ -94,7 +95,8 @@ def test_grouped_pairs_the_runs_by_repetition() -> None:
     assert large["diff"] == pytest.approx(-0.1)
     assert math.isnan(large["diff_low"])
     own = row(found, loss="iou", group="small")
-    assert math.isnan(own["diff"]) and own["n_pairs"] == 0
+    assert math.isnan(own["diff"])
+    assert own["n_pairs"] == 0
 
 
 def test_grouped_without_a_baseline_or_with_an_absent_one_has_no_differences() -> None:
@@ -108,7 +110,8 @@ def test_grouped_without_a_baseline_or_with_an_absent_one_has_no_differences() -
 def test_grouped_without_counts() -> None:
     details = {"bce": {0: {"thresholds": {"group": ["a"], "value": [0.4]}}}}
     found = grouped(details, "thresholds")
-    assert found["count"].isna().all() and found["mean"].tolist() == [0.4]
+    assert found["count"].isna().all()
+    assert found["mean"].tolist() == [0.4]
 
 
 @given(
@@ -176,7 +179,8 @@ def test_calibration_pools_the_runs_by_their_counts() -> None:
     assert list(found.columns) == CALIBRATION_COLUMNS
     # (4 * 0.2 + 0.45) / 5 and (4 * 0.5 + 1) / 5
     assert found.loc[0, ["count", "confidence", "accuracy"]].tolist() == [5, 0.25, 0.6]
-    assert found.loc[1, "count"] == 0 and math.isnan(found.loc[1, "confidence"])
+    assert found.loc[1, "count"] == 0
+    assert math.isnan(found.loc[1, "confidence"])
 
 
 @pytest.mark.parametrize(
@@ -190,4 +194,5 @@ def test_calibration_pools_the_runs_by_their_counts() -> None:
     ],
 )
 def test_nothing_recorded_is_an_empty_frame(found: pd.DataFrame, columns: list[str]) -> None:
-    assert found.empty and list(found.columns) == columns
+    assert found.empty
+    assert list(found.columns) == columns

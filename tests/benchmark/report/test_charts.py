@@ -20,6 +20,7 @@ DETECTION = "detection-bccd-tiny_fcos"
 SEGMENTATION = "segmentation-nuclei-tiny_unet"
 TWO = {"detection": {"iou": 0.0, "giou": 0.1}}
 KINDS = ("convergence", "convergence_time", "metric", "difference")
+OLDER = "charts of breakdowns left out: an older version made these runs and recorded none"
 
 
 def draw(runs, history, folder, baseline=None):
@@ -51,9 +52,9 @@ def report(make_once, tmp_path_factory):
 
 def test_every_chart_of_every_panel_is_drawn(report):
     (texts, notes), _ = report
-    assert notes == []
+    assert notes == [OLDER]
     assert set(texts) == {f"{k}-{p}" for k in KINDS for p in (DETECTION, SEGMENTATION)}
-    assert tuple(CHARTS) == KINDS
+    assert tuple(CHARTS)[:4] == KINDS
 
 
 @pytest.mark.parametrize(
@@ -192,10 +193,38 @@ def test_seventy_losses_look_different():
 
 def test_the_same_data_gives_the_same_bytes(make, tmp_path):
     runs, history = make(repetitions=3, epochs=4, gains=TWO)
-    draw(runs, history, tmp_path / "a")
-    draw(runs, history, tmp_path / "b")
-    for path in (tmp_path / "a").iterdir():
+    data, summary = ReportData("test", "", runs, history), summarise(runs)
+    for name in "ab":
+        write_charts(data, summary, tmp_path / name)
+    files = sorted((tmp_path / "a").iterdir())
+    assert {path.suffix for path in files} == {".png", ".svg", ".pdf"}
+    for path in files:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_pdf_has_truetype_fonts_and_no_date(make, tmp_path):
+    runs, history = make(repetitions=3, epochs=4, gains=TWO)
+    paths, _ = write_charts(
+        ReportData("test", "", runs, history), summarise(runs), tmp_path, ("pdf",)
+    )
+    assert len(paths) == 4
+    for path in paths:
+        content = path.read_bytes()
+        assert content.startswith(b"%PDF")
+        assert b"/CIDFontType2" in content
+        assert b"/Type3" not in content
+        assert b"CreationDate" not in content
+
+
+def test_many_charts_are_the_same_from_several_processes(make, tmp_path, monkeypatch):
+    runs, history = make(repetitions=3, epochs=2, gains=TWO)
+    data, summary = ReportData("test", "", runs, history), summarise(runs)
+    for name, few in (("here", 24), ("pool", 1)):
+        monkeypatch.setattr("benchmark.report.charts.write.FEW", few)
+        monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+        write_charts(data, summary, tmp_path / name, ("svg",))
+    here = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
+    assert here == {path.name: path.read_bytes() for path in (tmp_path / "pool").iterdir()}
 
 
 def test_pyplot_keeps_no_figure(report):
@@ -236,7 +265,7 @@ def test_cannot_tell_is_hollow(make, tmp_path):
 def test_one_repetition_and_one_epoch(make, tmp_path):
     runs, history = make(repetitions=1, epochs=1)
     texts, notes = draw(runs, history, tmp_path)
-    assert notes == []
+    assert notes == [OLDER]
     assert len(texts) == 8
     assert "mean ± standard deviation" not in words(texts[f"convergence-{DETECTION}"])
     assert "mean and 95 % t-interval" not in words(texts[f"metric-{DETECTION}"])
@@ -249,7 +278,8 @@ def test_one_loss_has_no_difference(make, tmp_path):
     assert set(texts) == {f"{k}-{DETECTION}" for k in KINDS[:3]}
     assert notes == [
         "chart difference of detection, bccd, tiny_fcos left out: "
-        "no repetition is done by iou and by another loss"
+        "no repetition is done by iou and by another loss",
+        OLDER,
     ]
 
 

@@ -55,6 +55,8 @@ def test_a_better_loss_is_claimed_with_its_interval_pairs_and_mean():
     # Differences 2.0, 2.1, 2.2: mean 2.1, sd 0.1, t(0.975, 2) = 4.303, half = 0.248.
     headline = only({"iou": BASE, "giou": plus(2.0, 2.1, 2.2)})
     assert headline.kind == "claim"
+    assert headline.text.startswith(headline.lead)
+    assert headline.lead.endswith("3 paired runs).")
     assert (headline.task, headline.dataset, headline.model) == ("detection", "cells", "net")
     assert headline.text == (
         "On cells with net, giou (+2.1 [+1.9, +2.3]) is better than the baseline iou in AP "
@@ -152,8 +154,8 @@ def test_one_run_has_no_deviation():
 def test_diverged_runs_are_named_and_nothing_is_claimed_for_their_loss():
     headline = only({"iou": [*BASE, 50.0], "giou": [*plus(5.0, 5.1, 5.2), "diverged"]})
     assert "is better" not in headline.text
-    assert "Diverged: giou in 1 of 4 runs;" in headline.text
-    assert "no claim is made in their favour" in headline.text
+    assert "Diverged: giou in 1 of 4 runs." in headline.text
+    assert "no claim is made in its favour" in headline.text
 
 
 def test_failed_runs_are_named():

@@ -12,7 +12,7 @@ from benchmark.report import write
 from benchmark.report.data import ReportData
 from benchmark.report.sheets import write_tables
 from benchmark.report.tables import run_tables, slug, summary_tables
-from benchmark.statistics import SUMMARY_COLUMNS, summarise
+from benchmark.statistics import RUN_COLUMNS, SUMMARY_COLUMNS, summarise
 
 
 def tiny_runs(label: str = "other") -> pd.DataFrame:
@@ -189,7 +189,7 @@ def test_csv_round_trip_keeps_every_digit(tmp_path, frames):
         read = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
         text = frame.select_dtypes(exclude="number").columns
         pd.testing.assert_frame_equal(
-            read.fillna({column: "" for column in text}), frame, rtol=1e-14, check_dtype=False
+            read.fillna(dict.fromkeys(text, "")), frame, rtol=1e-14, check_dtype=False
         )
         markdown = (folder / f"{name}.md").read_text(encoding="utf-8")
         assert markdown.count("\n## ") == 2
@@ -203,14 +203,19 @@ def data_of(runs: pd.DataFrame, **parts) -> ReportData:
 
 
 def test_report_of_nothing(tmp_path):
-    report = write(data_of(pd.DataFrame()), tmp_path)
+    report = write(data_of(pd.DataFrame(columns=RUN_COLUMNS)), tmp_path)
     assert report.notes == ["there are no runs yet"]
     assert report.tables == []
     tables = tmp_path / "tables"
     assert pd.read_csv(tables / "summary.csv").columns.tolist() == SUMMARY_COLUMNS
     assert pd.read_csv(tables / "runs.csv").empty
     assert "No runs yet." in (tables / "summary.md").read_text()
-    assert {p.name for p in tmp_path.iterdir()} == {"tables", "report.html", "report.json", "charts"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "tables",
+        "report.html",
+        "report.json",
+        "charts",
+    }
 
 
 def test_report_notes_what_is_not_done_and_replaces_old_files(tmp_path):
@@ -226,9 +231,9 @@ def test_report_notes_what_is_not_done_and_replaces_old_files(tmp_path):
 
 def test_report_takes_the_experiments_baseline_unless_told(tmp_path):
     data = data_of(tiny_runs(), baselines={"detection": "other"})
-    assert write(data, tmp_path, only=["tables"]).tables[0].cells["verdict"][0] == "baseline"
+    assert write(data, tmp_path, only=["tables"]).tables[0].cells["verdict"].iloc[0] == "baseline"
     table = write(data, tmp_path, "base", only=["tables"]).tables[0]
-    assert table.cells["verdict"][0] == "better"
+    assert table.cells["verdict"].iloc[0] == "better"
 
 
 def test_report_refuses_an_unknown_baseline_or_part(tmp_path):

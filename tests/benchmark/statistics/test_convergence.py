@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.statistics import (
@@ -63,6 +63,7 @@ def test_area_skips_epochs_without_evaluation():
     assert area_under(history.iloc[::-1], "AP")["area"].tolist() == pytest.approx([0.2])
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9), st.floats(0.1, 1e4))
 def test_area_is_a_mean_height(values, seconds):
     history = history_of({("a", 0): values}, seconds)

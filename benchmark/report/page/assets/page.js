@@ -31,7 +31,11 @@
   }
   document.addEventListener("focusout", hideTip);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-  addEventListener("scroll", hideTip, { capture: true, passive: true });
+  addEventListener("scroll", () => {
+    const mark = document.activeElement?.closest("[data-tip]");
+    if (mark && !tip.hidden) showTip(mark);
+    else hideTip();
+  }, { capture: true, passive: true });
 
   // A chart is one stop of the Tab key; arrows walk along its marks, each read out.
   for (const chart of all("svg.chart")) {

@@ -30,7 +30,7 @@ WHAT = {
         "A detection is right where it matches an object of its class at an IoU of 0.5 or more.",
     ),
     "segmentation": (
-        "probability of the foreground",
+        "probability of a class",
         "A pixel's probability for a class is right where the pixel is of that class.",
     ),
 }

@@ -172,7 +172,7 @@ def _explanation(panel: Panel) -> Markup:
     words = WORDS[panel.key[0]]
     sentences = (
         "Metrics on the test split in percent: mean ± standard deviation over the n finished runs.",
-        words.metrics,
+        words.describe(panel.runs.columns.tolist()),
         f"Difference: mean paired difference of {panel.metric} to the baseline "
         f"{first['baseline']} in percentage points, with its {level} t-interval in [ ], which is "
         "for one comparison alone.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -71,8 +73,8 @@ def _chart(panel: Panel, x: str, title: str, target: Target | None) -> Markup | 
         chart.rule(y=100 * target.value, label="target", dashed=True)
     for loss, own in curves.groupby("loss", sort=False):
         _curve(chart, panel, str(loss), own, title)
-    for (loss, repetition), own in diverged.groupby(["loss", "repetition"], sort=False):
-        _diverged(chart, panel, str(loss), int(repetition), own, x)
+    for _, own in diverged.groupby(["loss", "repetition"], sort=False):
+        _diverged(chart, panel, own, x)
     return chart.markup()
 
 
@@ -80,25 +82,24 @@ def _curve(chart: Chart, panel: Panel, loss: str, own: pd.DataFrame, title: str)
     style = panel.styles[loss]
     mean, sd = 100 * own["mean"], 100 * own["sd"]
     tips = [
-        f"{loss}, epoch {row.epoch:g}"
-        + (f", {plain(row.x, 0)} s" if title != "epoch" else "")
-        + f": {spread(row.mean, row.sd)} % (n = {row.n})"
-        for row in own.itertuples(index=False)
+        f"{loss}, epoch {row['epoch']:g}"
+        + (f", {plain(row['x'], 0)} s" if title != "epoch" else "")
+        + f": {spread(row['mean'], row['sd'])} % (n = {row['n']})"
+        for row in own.to_dict("records")
     ]
     x = own["x"].tolist()
     chart.band(x, (mean - sd).tolist(), (mean + sd).tolist(), style, loss)
     chart.line(x, mean.tolist(), style, loss, tips)
 
 
-def _diverged(
-    chart: Chart, panel: Panel, loss: str, repetition: int, own: pd.DataFrame, x: str
-) -> None:
+def _diverged(chart: Chart, panel: Panel, own: pd.DataFrame, x: str) -> None:
     """A thin line of its own that ends in a cross, at the nearer edge where it ends outside."""
+    loss, repetition, epoch = own.iloc[-1][["loss", "repetition", "epoch"]]
     style = panel.styles[loss]
     heights = (100 * own[panel.metric]).tolist()
     chart.line(own[x].tolist(), heights, style, loss, thin=True, markers=False)
     axis = chart.frame.y
-    tip = f"{loss}, repetition {repetition}: diverged after epoch {own['epoch'].iloc[-1]:g}"
+    tip = f"{loss}, repetition {repetition}: diverged after epoch {epoch:g}"
     end = min(max(heights[-1], axis.low), axis.high)
     chart.cross(float(own[x].iloc[-1]), end, style, loss, tip)
 
@@ -125,23 +126,23 @@ def _caption(panel: Panel, target: Target | None) -> str:
 
 def _table(page: PageContext, panel: Panel, target: Target | None) -> Markup:
     level = float(panel.summary["level"].iloc[0])
-    area = areas(panel, level)
+    area = areas(panel, level).to_dict("index")
     columns = {
         "loss": Column("loss"),
         "area": Column("area under (%)", "right", tip="mean height of the curve by epoch"),
         "difference": Column("difference", "right", tip="to the baseline, percentage points"),
     }
-    found = None
+    found: dict[Hashable, dict[Hashable, Any]] | None = None
     if target is not None:
-        found = times(panel, target)
+        found = times(panel, target).to_dict("index")
         columns["reached"] = Column("reached target", "right")
         columns["epochs"] = Column("epochs to target", "right", tip="median")
         columns["seconds"] = Column("seconds to target", "right", tip="median, training only")
     rows = []
     for loss in panel.losses:
-        cells = _area_cells(page, panel, loss, area.loc[loss])
+        cells = _area_cells(page, panel, loss, area[loss])
         if found is not None:
-            cells += _time_cells(found.loc[loss] if loss in found.index else None)
+            cells += _time_cells(found.get(loss))
         rows.append(cells)
     note = (
         f"Area under: mean height of a run's curve of {panel.metric} on the validation split "
@@ -158,7 +159,7 @@ def _table(page: PageContext, panel: Panel, target: Target | None) -> Markup:
     return table(list(columns.values()), rows, "How fast the losses learn", note)
 
 
-def _area_cells(page: PageContext, panel: Panel, loss: str, row: pd.Series) -> list[Cell]:
+def _area_cells(page: PageContext, panel: Panel, loss: str, row: dict[Hashable, Any]) -> list[Cell]:
     is_baseline = loss == panel.baseline
     return [
         Cell(loss_name(page, panel.key[0], loss), loss, loss=loss),
@@ -173,7 +174,7 @@ def _area_cells(page: PageContext, panel: Panel, loss: str, row: pd.Series) -> l
     ]
 
 
-def _time_cells(row: pd.Series | None) -> list[Cell]:
+def _time_cells(row: dict[Hashable, Any] | None) -> list[Cell]:
     if row is None:
         return [Cell(UNKNOWN, math.nan)] * 3
     medians = [float(row["epochs"]), float(row["seconds"])]

@@ -51,8 +51,10 @@ def _row(
     loss = str(row["loss"])
     style = panel.styles[loss]
     judged = row["n_pairs"] >= MIN_PAIRS
-    for repetition, value in pairs.dropna().items():
-        own = baseline[repetition]
+    both = pd.DataFrame({"difference": pairs, "baseline": baseline}).dropna()
+    for repetition, value, own in zip(
+        both.index, both["difference"], both["baseline"], strict=True
+    ):
         tip = (
             f"{loss}, repetition {repetition}: {points(value)} "
             f"({percent(own + value)} against {percent(own)})"

@@ -22,6 +22,10 @@ def _block(headline: Headline, anchors: dict[tuple[str, str, str], str]) -> Mark
     key = (headline.task, headline.dataset, headline.model)
     about = ", ".join(key)
     link = Markup('<a href="#{}">{}</a>').format(anchors[key], about) if key in anchors else about
-    return Markup('<div class="headline {}"><p class="about">{}</p><p>{}</p></div>').format(
-        headline.kind.replace(" ", "-"), link, headline.text
+    rest = headline.text.removeprefix(headline.lead).strip()
+    return Markup('<div class="headline {}"><p class="about">{}</p><p>{}</p>{}</div>').format(
+        headline.kind.replace(" ", "-"),
+        link,
+        headline.lead,
+        paragraph(rest, "note") if rest else "",
     )

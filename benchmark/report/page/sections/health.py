@@ -95,7 +95,7 @@ def _caption(panel: Panel) -> str:
         f"{POSITIVES[panel.key[0]]} that the loss under test gives a gradient of exactly 0."
     )
     if (panel.runs["status"] == "diverged").any():
-        text += " Thin dashed lines: runs that diverged, each by itself."
+        text += " Dashed lines: runs that diverged, each by itself."
     return text
 
 

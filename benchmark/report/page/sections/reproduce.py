@@ -28,7 +28,7 @@ WHOLE = (
 )
 ONE = (
     "One run: trains it from its stored configuration, on the kind of device that it ran on, and "
-    "compares every metric bit for bit."
+    "compares every metric bit for bit. Paths start at the folder that the report was made in."
 )
 
 
@@ -58,7 +58,7 @@ def _runs(page: PageContext, panel: Panel) -> Markup | None:
             Cell(str(run["repetition"]), float(run["repetition"])),
             copyable(reproduce_command(page, run["cell"])),
         ]
-        for run in ended.to_dict("records")
+        for run in ended[["task", "loss", "repetition", "cell"]].to_dict("records")
         if run["cell"] in page.data.folders
     ]
     if not rows:

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.report.page.axis import (
@@ -42,6 +42,7 @@ def test_ticks_of_whole_numbers_have_no_fractions():
     assert nice_ticks(0, 2)[0] == [0, 0.5, 1, 1.5, 2]
 
 
+@settings(deadline=None)
 @given(low=finite, width=st.floats(1e-3, 1e6))
 def test_ticks_lie_on_the_axis_evenly_and_are_written_apart(low, width):
     ticks, decimals = nice_ticks(low, low + width)
@@ -125,6 +126,7 @@ def test_labels_break_at_spaces():
     assert wrapped("giou") == ["giou"]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), max_size=200))
 def test_labels_fit_their_lines_and_lose_nothing_silently(text):
     lines = wrapped(text)

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.report.page.clip import clamped, clipped
@@ -49,6 +49,7 @@ def test_a_lone_point_is_kept_only_inside():
     assert clipped([]) == []
 
 
+@settings(deadline=None)
 @given(points)
 def test_what_is_drawn_lies_inside_and_on_the_curve(curve):
     for part in clipped(curve):
@@ -76,6 +77,7 @@ def test_the_edge_of_a_band_follows_the_frame_from_where_it_crosses():
     ]
 
 
+@settings(deadline=None)
 @given(points)
 def test_clamped_points_lie_inside(curve):
     assert all(0 <= x <= 1 and 0 <= y <= 1 for x, y in clamped(curve))

@@ -41,7 +41,7 @@ def test_every_report_is_named_linked_and_quoted(tmp_path):
     place = 0
     for cell in cells:
         place = page.index(cell, place) + 1
-    assert "class=\"filter\"" not in page
+    assert 'class="filter"' not in page
 
 
 def test_a_folder_without_reports(tmp_path):
