@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from benchmark.config import CellConfig, Experiment
+from benchmark.config import CellConfig, Experiment, Stage
 from benchmark.report.data import ReportData
 from benchmark.statistics import PRIMARY, choose_settings
-from benchmark.store import Store
+from benchmark.store import RunFolder, Store
 
 LOSS = ["task", "dataset", "model", "loss"]
 IDENTITY_COLUMNS = [*LOSS, "repetition"]
@@ -29,25 +30,21 @@ def report_data(store: Store) -> ReportData:
         UserError: a file is damaged; the message names it.
     """
     experiment = store.experiment()
-    folders = {folder.path.name: folder for folder in store.run_folders()}
-    configs = {name: folder.config() for name, folder in folders.items()}
-    runs, history = collect(store, configs)
-    ended = {name: folder.outcome() for name, folder in folders.items()}
-    failures = {name: folder.failure() for name, folder in folders.items()}
-    details = {name: folder.details() for name, folder in folders.items()}
-    environments = {name: folder.environment() for name, folder in folders.items()}
+    finals, tuning = _read(store, "final"), _read(store, "tuning")
+    both = [*finals, *tuning]
+    failed = {run.name: run.folder.failure() for run in both if run.outcome is None}
     return ReportData(
         name=experiment.name if experiment else store.path.resolve().name,
         description=experiment.description if experiment else "",
-        runs=runs,
-        history=history,
-        tuning=collect_tuning(store),
-        details=_known(details),
-        configs={name: cell.model_dump(mode="json") for name, cell in configs.items()},
-        environments=_known(environments),
-        outcomes=_known(ended),
-        failures={name: found for name, found in _known(failures).items() if not ended[name]},
-        folders={name: folder.path for name, folder in folders.items()},
+        runs=_runs(finals, experiment),
+        history=_history(finals, experiment),
+        tuning=_tuning(tuning, experiment),
+        details=_known({run.name: run.folder.details() for run in finals}),
+        configs={run.name: run.cell.model_dump(mode="json") for run in both},
+        environments=_known({run.name: run.folder.environment() for run in both}),
+        outcomes=_known({run.name: run.outcome for run in both}),
+        failures=_known(failed),
+        folders={run.name: run.folder.path for run in both},
         experiments={str(store.path): experiment.model_dump(mode="json") if experiment else {}},
         baselines=experiment.baselines() if experiment else {},
         targets=experiment.targets_by_table() if experiment else {},
@@ -55,9 +52,7 @@ def report_data(store: Store) -> ReportData:
     )
 
 
-def collect(
-    store: Store, configs: dict[str, CellConfig] | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect(store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The final runs (one row each) and their histories (one row an epoch).
 
     Columns of both: ``task, dataset, model, loss, repetition``. Runs add ``status``, ``seconds``,
@@ -66,67 +61,101 @@ def collect(
     with; histories add what training logged. Metrics are fractions in 0..1, NaN where there is
     none.
     """
-    runs: list[dict[str, Any]] = []
-    histories: list[dict[str, Any]] = []
-    for folder in store.run_folders():
-        name = folder.path.name
-        cell = configs[name] if configs else folder.config()
-        outcome = folder.outcome() or {}
-        compared = {
-            f"{kind}/{metric}": value
-            for kind in ("untrained", "trivial")
-            for metric, value in (outcome.get(kind) or {}).items()
-        }
-        runs.append(
-            {
-                **_identity(cell),
-                "status": outcome.get("status") or folder.status(),
-                "seconds": outcome.get("seconds"),
-                "train_seconds": outcome.get("train_seconds"),
-                "cell": name,
-                "weight": cell.loss.weight,
-                "lr": cell.train.lr,
-                "setting": cell.setting,
-                **(outcome.get("metrics") or {}),
-                **compared,
-            }
-        )
-        histories.extend({**_identity(cell), **row} for row in folder.history())
-    experiment = store.experiment()
-    return _frame(runs, experiment), _frame(histories, experiment)
+    finals, experiment = _read(store, "final"), store.experiment()
+    return _runs(finals, experiment), _history(finals, experiment)
 
 
 def collect_tuning(store: Store) -> pd.DataFrame:
-    """The tuning runs, one row each, losses and settings in the order of the experiment.
+    """The tuning runs, one row each, losses in the order of the experiment.
 
     ``metric`` is the metric of the validation split that a loss's setting is chosen by, ``value``
     what the run reached after its last epoch; ``chosen`` marks the setting that
     :func:`benchmark.statistics.choose_settings` takes, where the loss's tuning is over;
     ``options`` is JSON.
     """
-    experiment = store.experiment()
-    metrics = _tune_metrics(experiment)
+    return _tuning(_read(store, "tuning"), store.experiment())
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run's folder with what every part of a report needs of it, read once."""
+
+    folder: RunFolder
+    cell: CellConfig
+    outcome: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "task": self.cell.task,
+            "dataset": self.cell.dataset.label,
+            "model": self.cell.model.label,
+            "loss": self.cell.loss.label,
+            "repetition": self.cell.repetition,
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the tables of final and of tuning runs both say of a run."""
+        outcome = self.outcome or {}
+        return {
+            **self.identity,
+            "status": outcome.get("status") or self.folder.status(),
+            "seconds": outcome.get("seconds"),
+            "cell": self.name,
+            "weight": self.cell.loss.weight,
+            "lr": self.cell.train.lr,
+            "setting": self.cell.setting,
+        }
+
+
+def _read(store: Store, stage: Stage) -> list[_Run]:
+    return [_Run(f, f.config(), f.outcome()) for f in store.run_folders(stage)]
+
+
+def _runs(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
     rows = []
-    for folder in store.run_folders("tuning"):
-        cell = folder.config()
-        identity = _identity(cell)
-        outcome = folder.outcome() or {}
-        metric = metrics.get((cell.task, cell.dataset.label, cell.model.label), PRIMARY[cell.task])
+    for run in finals:
+        outcome = run.outcome or {}
+        compared = {
+            f"{kind}/{metric}": value
+            for kind in ("untrained", "trivial")
+            for metric, value in (outcome.get(kind) or {}).items()
+        }
         rows.append(
             {
-                **identity,
-                "status": outcome.get("status") or folder.status(),
-                "seconds": outcome.get("seconds"),
-                "cell": folder.path.name,
-                "weight": cell.loss.weight,
-                "lr": cell.train.lr,
-                "options": json.dumps(
-                    {k: v for k, v in cell.tuned.items() if k not in ("weight", "lr")}
-                ),
-                "setting": cell.setting,
+                **run.facts,
+                "train_seconds": outcome.get("train_seconds"),
+                **(outcome.get("metrics") or {}),
+                **compared,
+            }
+        )
+    return _frame(rows, experiment)
+
+
+def _history(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
+    rows = [{**run.identity, **row} for run in finals for row in run.folder.history()]
+    return _frame(rows, experiment)
+
+
+def _tuning(tuning: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
+    metrics = _tune_metrics(experiment)
+    rows = []
+    for run in tuning:
+        cell = run.cell
+        metric = metrics.get((cell.task, cell.dataset.label, cell.model.label), PRIMARY[cell.task])
+        options = {k: v for k, v in cell.tuned.items() if k not in ("weight", "lr")}
+        rows.append(
+            {
+                **run.facts,
+                "options": json.dumps(options),
                 "epochs": cell.train.epochs,
                 "metric": metric,
-                "value": (outcome.get("validation") or {}).get(metric),
+                "value": ((run.outcome or {}).get("validation") or {}).get(metric),
             }
         )
     if not rows:
@@ -146,16 +175,6 @@ def _chosen(tuning: pd.DataFrame) -> list[bool]:
     chosen = {row for row in best if row[:-1] not in waiting}
     rows = tuning[[*LOSS, "setting"]].itertuples(index=False, name=None)
     return [row in chosen for row in rows]
-
-
-def _identity(cell: CellConfig) -> dict[str, Any]:
-    return {
-        "task": cell.task,
-        "dataset": cell.dataset.label,
-        "model": cell.model.label,
-        "loss": cell.loss.label,
-        "repetition": cell.repetition,
-    }
 
 
 def _known(found: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _check_comparable(cells: list[CellConfig]) -> None:
 
 
 def _check_targets(experiment: Experiment) -> None:
-    """A target that no run reports would never be reached, and never be missed."""
+    """A target that no run reports would never be reached; of two, one would not be timed."""
     tasks = sorted({block.task for block in experiment.matrix.values()})
     places = [("targets", experiment.targets, tasks)]
     places += [(f"matrix.{k}.targets", b.targets, [b.task]) for k, b in experiment.matrix.items()]
@@ -66,6 +66,12 @@ def _check_targets(experiment: Experiment) -> None:
                     f"{path}: {' and '.join(among)} has no metric '{metric}'"
                     f"{suggest(metric, allowed)}; allowed: {', '.join(allowed)}"
                 )
+    for table, targets in experiment.targets_by_table().items():
+        own = [m for m in targets if m.partition("/")[0] in TASKS[table[0]].metrics]
+        if len(own) > 1:
+            raise UserError(
+                f"targets: {', '.join(table)} has {len(own)} ({', '.join(own)}); give one"
+            )
 
 
 def _check_baselines(experiment: Experiment) -> None:

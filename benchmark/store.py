@@ -144,9 +144,10 @@ class RunFolder:
             return []
         with file.open(newline="", encoding="utf-8") as handle:
             try:
+                columns, *lines = csv.reader(handle)
                 rows = [
-                    {key: float(value) for key, value in row.items() if value != ""}
-                    for row in csv.DictReader(handle)
+                    {key: float(value) for key, value in zip(columns, line, strict=True) if value}
+                    for line in lines
                 ]
                 return [{**row, "epoch": int(row["epoch"])} for row in rows]
             except (ValueError, TypeError, KeyError) as error:

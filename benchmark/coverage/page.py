@@ -101,7 +101,8 @@ def _judge(rows: pd.DataFrame, level: float) -> str:
     slack = KEPT + NOISE * rows["standard_error"]
     kept = rows[(rows["rate"] - level).abs() <= slack]
     if len(kept) == len(rows):
-        return "it keeps its level"
+        wide = (rows["rate"] > level + KEPT).any()
+        return "it keeps its level or is a little wide" if wide else "it keeps its level"
     outside = rows.drop(kept.index)
     way = "too narrow" if (outside["rate"] < level).all() else "not at its level"
     if len(outside) == len(rows):

@@ -262,9 +262,7 @@ def _floats(values: Any) -> Floats:
 
 
 def _frame(loss: str, columns: dict[str, Any], **first: Any) -> pd.DataFrame:
-    frame = pd.DataFrame({**first, **columns})
-    frame.insert(0, "loss", loss)
-    return frame
+    return pd.DataFrame({**first, **columns, "loss": loss})
 
 
 def _joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

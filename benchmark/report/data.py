@@ -13,16 +13,16 @@ from benchmark.statistics import groups
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a results folder holds.
+    """What a results folder holds. A cell is named by its folder; tuning runs are cells too.
 
     Attributes:
         name: of the experiment, or of the experiments joined by " + ".
         description: as the experiment file has it.
-        runs: one row a run; see :meth:`benchmark.store.Store.collect`. ``cell`` is the name of
+        runs: one row a run; see :func:`benchmark.collecting.collect`. ``cell`` is the name of
             its folder.
         history: one row an epoch of a run.
-        tuning: one row a tuning run; see :meth:`benchmark.store.Store.collect_tuning`. Empty
-            where nothing was tuned.
+        tuning: one row a tuning run; see :func:`benchmark.collecting.collect_tuning`.
+            Empty where nothing was tuned.
         details: cell -> what :mod:`benchmark.metrics` broke down of its test predictions; lacks
             the runs that have none (made before there were any, or not done).
         configs: cell -> its ``config.yaml`` as a mapping.

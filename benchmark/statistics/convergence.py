@@ -125,8 +125,8 @@ def targets_of(
 ) -> dict[Table, Target]:
     """The target of each (task, data set, model) that the runs are timed to.
 
-    Where values are ``given``, the one of the task's primary metric, or else the first. Where
-    none is, the median over the baseline's done runs of the primary metric after the last epoch
+    Where values of metrics that the epochs have are ``given``, the one of the task's primary
+    metric, or else the first. Where none is, the median over the baseline's done runs of the primary metric after the last epoch
     of each: half of them reach it. Tables without either have no target.
 
     Args:
@@ -137,17 +137,24 @@ def targets_of(
     curves = dict(groups(history)) if len(history) else {}
     for table, rows in groups(runs):
         primary = PRIMARY[table[0]]
-        own = (given or {}).get(table)
+        epochs = curves.get(table)
+        wanted = (given or {}).get(table, {})
+        # An experiment's targets are those of all its tasks.
+        own = {m: v for m, v in wanted.items() if epochs is not None and _has(epochs, m)}
         if own:
             metric = primary if primary in own else next(iter(own))
             found[table] = Target(metric, own[metric], "given in the experiment")
             continue
         baseline = baselines.get(table[0]) or str(rows["loss"].iloc[0])
         done = rows[(rows["loss"] == baseline) & (rows["status"] == "done")]
-        if table in curves and len(done):
-            last = _evaluated(curves[table].merge(done[RUN], on=RUN), primary)
+        if epochs is not None and len(done):
+            last = _evaluated(epochs.merge(done[RUN], on=RUN), primary)
             last = last.drop_duplicates(RUN, keep="last")
             if len(last):
                 source = f"median of {baseline} after its last epoch"
                 found[table] = Target(primary, float(last[primary].median()), source)
     return found
+
+
+def _has(epochs: pd.DataFrame, metric: str) -> bool:
+    return metric in epochs and bool(epochs[metric].notna().any())

@@ -33,14 +33,11 @@ def sensitivity(tuning: pd.DataFrame) -> pd.DataFrame:
     """
     if tuning.empty:
         return pd.DataFrame(columns=SETTING_COLUMNS)
-    rows: list[dict[str, Any]] = []
-    for key, own in tuning.groupby([*GROUP, "loss"], sort=False):
-        shared = dict(zip([*GROUP, "loss"], key, strict=True))
-        settings = [
-            {**shared, **_measure(str(setting), some)}
-            for setting, some in own.groupby("setting", sort=False)
-        ]
-        rows += _ranked(settings)
+    by_loss: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in _measured(tuning).to_dict("records"):
+        settings = by_loss.setdefault(tuple(row[name] for name in [*GROUP, "loss"]), [])
+        settings.append({str(name): value for name, value in row.items()})
+    rows = [row for settings in by_loss.values() for row in _ranked(settings)]
     return pd.DataFrame(rows, columns=SETTING_COLUMNS)
 
 
@@ -54,17 +51,24 @@ def choose_settings(tuning: pd.DataFrame) -> pd.DataFrame:
     return found[found["chosen"].astype(bool)].reset_index(drop=True)
 
 
-def _measure(setting: str, runs: pd.DataFrame) -> dict[str, Any]:
-    values = runs["value"].astype(float).where(runs["status"] == "done").dropna()
-    first = runs.iloc[0]
-    return {
-        "setting": setting,
-        **{name: first.get(name) for name in ("weight", "lr", "options", "metric")},
-        "runs": len(runs),
-        "done": len(values),
-        "diverged": int((runs["status"] == "diverged").sum()),
-        **{name: float(values.agg(name)) for name in ("mean", "min", "max")},
-    }
+def _measured(tuning: pd.DataFrame) -> pd.DataFrame:
+    """One row a setting of a loss: what it sets, its runs counted, its values summed up."""
+    by = [*GROUP, "loss", "setting"]
+    done = tuning["status"] == "done"
+    runs = tuning.assign(
+        value=tuning["value"].astype(float).where(done),
+        diverged=tuning["status"] == "diverged",
+    ).groupby(by, sort=False)
+    found = runs.agg(
+        runs=("status", "size"),
+        done=("value", "count"),
+        diverged=("diverged", "sum"),
+        mean=("value", "mean"),
+        min=("value", "min"),
+        max=("value", "max"),
+    ).reset_index()
+    named = [name for name in ("weight", "lr", "options", "metric") if name in tuning]
+    return found.merge(tuning.drop_duplicates(by)[[*by, *named]], on=by)
 
 
 def _ranked(settings: list[dict[str, Any]]) -> list[dict[str, Any]]:

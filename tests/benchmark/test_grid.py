@@ -191,3 +191,27 @@ def test_blocks_of_a_task_share_one_baseline():
     with pytest.raises(UserError, match="lacks the baseline 'bce'"):
         plan(two_blocks({}, {"losses": ["dice"], "datasets": other}))
     assert len(plan(two_blocks({}, {"datasets": other}))) == 4
+
+
+def test_a_target_of_a_metric_that_no_run_reports():
+    with pytest.raises(UserError, match=r"one\.targets: detection has no metric 'mIoU'"):
+        plan(experiment(targets={"mIoU": 0.5}))
+    with pytest.raises(UserError, match=r"did you mean 'AP_small'\?"):
+        plan(experiment(targets={"AP_smal": 0.5}))
+
+
+def test_two_targets_of_one_table():
+    with pytest.raises(UserError, match=r"has 2 \(AP, AP50\); give one"):
+        plan(experiment(targets={"AP": 0.5, "AP50": 0.6}))
+
+
+def test_an_experiments_targets_are_those_of_all_its_tasks():
+    block = {"losses": ["giou"], "datasets": ["shapes"], "models": ["tiny_fcos"]}
+    masks = {"losses": ["bce"], "datasets": ["shapes"], "models": ["tiny_unet"]}
+    matrix = {
+        "boxes": {"task": "detection", **block},
+        "masks": {"task": "segmentation", **masks},
+    }
+    targets = {"AP": 0.5, "mIoU_fg": 0.6}
+    chosen = Experiment.model_validate({"name": "x", "matrix": matrix, "targets": targets})
+    assert len(plan(chosen)) == 2

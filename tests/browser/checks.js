@@ -83,7 +83,7 @@
         const svg = element.closest("svg");
         const scale = svg ? svg.getScreenCTM().a : 1;
         const pixels = parseFloat(getComputedStyle(element).fontSize) * scale;
-        return pixels < (svg ? 9.9 : 12) ? [`${pixels.toFixed(1)} px: ${told(element)}`] : [];
+        return pixels < (svg ? 9.5 : 12) ? [`${pixels.toFixed(1)} px: ${told(element)}`] : [];
       }),
     sideways: () => {
       const wide = all("body *").filter((element) => {

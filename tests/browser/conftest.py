@@ -89,7 +89,7 @@ def visit(browser: Browser, report_page: Path) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
         page.on("request", lambda request: asked_for(request.url))
-        page.goto(own)
+        page.goto(own, timeout=60_000)
         return page
 
     yield open_page

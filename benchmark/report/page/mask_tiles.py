@@ -30,7 +30,7 @@ ClassMap = npt.NDArray[np.uint8]
 
 
 def mask_tiles(sample: Sample, picture: Embedded) -> list[Tile]:
-    """The truth, then each loss; the masks have the embedded picture's resolution."""
+    """The picture, the truth, then each loss; masks have the embedded picture's resolution."""
     truth = _class_map(sample.truth)
     foreground = (truth > 0) & (truth != IGNORE)
     known = max(1, int((truth != IGNORE).sum()))
@@ -38,7 +38,11 @@ def mask_tiles(sample: Sample, picture: Embedded) -> list[Tile]:
     shown = np.where(truth == IGNORE, IGNORED, np.where(foreground, HIT, CLEAR)).astype(np.uint8)
     share = f"{percent(foreground.sum() / known)} % foreground"
     alt = f"Truth of {sample.id}: {share} ({', '.join(present) or 'no class'})"
-    tiles = [Tile(None, _overlay(shown, sample, picture), share, alt)]
+    size = f"{sample.width} × {sample.height} pixels"
+    tiles = [
+        Tile(None, Markup(""), size, f"{sample.id}, {size}", title="image"),
+        Tile(None, _overlay(shown, sample, picture), share, alt, grey=True),
+    ]
     for loss, path in sample.predicted.items():
         kinds = compare(truth, _class_map(path))
         counts = {kind: int((kinds == kind).sum()) for kind in KINDS}
@@ -50,7 +54,7 @@ def mask_tiles(sample: Sample, picture: Embedded) -> list[Tile]:
             if counts[kind] or kind != CONFUSED
         )
         alt = f"{loss} on {sample.id}: {caption}; of the pixels {told}"
-        tiles.append(Tile(loss, _overlay(kinds, sample, picture), caption, alt))
+        tiles.append(Tile(loss, _overlay(kinds, sample, picture), caption, alt, grey=True))
     return tiles
 
 

@@ -22,19 +22,25 @@ class Tile:
     """What is drawn over a picture.
 
     Attributes:
-        loss: whose prediction it is; None for the truth.
+        loss: whose prediction it is; None for the picture itself and the truth.
         drawn: SVG in the pixels of the picture.
         caption: counts, shown below.
         alt: the same for those who cannot see it.
+        title: stands above where there is no loss.
+        grey: the picture has no colours of its own, which would mix with those drawn over it.
     """
 
     loss: str | None
     drawn: Markup
     caption: str
     alt: str
+    title: str = "truth"
+    grey: bool = False
 
     def markup(self, picture: Markup, width: int, height: int) -> Markup:
         """The drawing over ``picture`` (SVG), which is of ``width`` x ``height`` pixels."""
+        if self.grey:
+            picture = Markup('<g style="filter:grayscale(1)">{}</g>').format(picture)
         return Markup(
             '<svg role="img" aria-label="{}" viewBox="0 0 {} {}" '
             'style="width:100%;height:auto;display:block">{}{}</svg>'

@@ -52,8 +52,10 @@ def _of_table(panel: Panel, target: Target | None) -> pd.DataFrame:
     found = times(panel, target)[["n", "reached", "epochs", "seconds"]].set_axis(
         TIME_COLUMNS, axis=1
     )
-    frame[TARGET_COLUMNS] = [target.metric, target.value, target.source]
-    return frame.join(found).reset_index()
+    named = frame.assign(
+        target_metric=target.metric, target=target.value, target_source=target.source
+    )
+    return named.join(found).reset_index()
 
 
 def convergence_tables(frame: pd.DataFrame) -> list[TextTable]:

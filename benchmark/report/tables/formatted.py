@@ -60,15 +60,23 @@ class TextTable:
 
     def latex(self) -> str:
         """The table as a LaTeX float; needs the package ``booktabs``."""
-        style = _translated(self.cells, LATEX).style.hide(axis="index")
-        return style.to_latex(
-            hrules=True,
-            position="htbp",
-            position_float="centering",
-            column_format="".join("r" if right else "l" for right in self._right_aligned()),
-            caption=f"{self.title.translate(LATEX)}. {self.caption.translate(LATEX)}",
-            label=f"tab:{slug(self.title)}",
-        )
+        cells = _translated(self.cells, LATEX)
+        columns = "".join("r" if right else "l" for right in self._right_aligned())
+        lines = [
+            r"\begin{table}[htbp]",
+            r"\centering",
+            rf"\caption{{{self.title.translate(LATEX)}. {self.caption.translate(LATEX)}}}",
+            rf"\label{{tab:{slug(self.title)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            rf"{' & '.join(map(str, cells))} \\",
+            r"\midrule",
+            *(rf"{' & '.join(row)} \\" for row in cells.itertuples(index=False)),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
 
     def rich(self) -> Table:
         """The table for the terminal."""

@@ -21,8 +21,16 @@ HISTORY = pd.DataFrame(
         ("a", 2, "diverged", 1, 90.0, 99.0, 0.3, 5),
         ("b", 0, "done", 1, 1.0, 1.5, NAN, 0),
     ],
-    columns=["loss", "repetition", "status", "epoch", "grad_norm", "grad_norm_max"]
-    + ["zero_gradient", "nonfinite_steps"],
+    columns=[
+        "loss",
+        "repetition",
+        "status",
+        "epoch",
+        "grad_norm",
+        "grad_norm_max",
+        "zero_gradient",
+        "nonfinite_steps",
+    ],
 )
 
 

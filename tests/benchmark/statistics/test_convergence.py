@@ -25,7 +25,9 @@ def history_of(curves: dict[tuple[str, int], list[float]], seconds: float = 10) 
         [
             {
                 **dict(zip(RUN, (*TABLE, loss, repetition), strict=True)),
-                "epoch": epoch, "seconds": seconds * epoch, "AP": value,
+                "epoch": epoch,
+                "seconds": seconds * epoch,
+                "AP": value,
             }
             for (loss, repetition), values in curves.items()
             for epoch, value in enumerate(values)
@@ -163,7 +165,7 @@ def test_given_target_comes_first():
     given = {TABLE: {"AP50": 0.7, "AP": 0.35}}
     found = targets_of(HISTORY, RUNS, {"detection": "base"}, given)
     assert found == {TABLE: Target("AP", 0.35, "given in the experiment")}
-    other = targets_of(HISTORY, RUNS, {}, {TABLE: {"AP50": 0.7}})
+    other = targets_of(HISTORY.assign(AP50=0.5), RUNS, {}, {TABLE: {"AP50": 0.7}})
     assert (other[TABLE].metric, other[TABLE].value) == ("AP50", 0.7)
     assert targets_of(HISTORY, RUNS, {}, {TABLE: {}})[TABLE].value == 0.4
 
@@ -173,3 +175,18 @@ def test_no_target_without_a_finished_baseline():
     assert targets_of(HISTORY, unfinished, {}) == {}
     assert targets_of(HISTORY.drop(columns="AP"), RUNS, {}) == {}
     assert targets_of(pd.DataFrame(), RUNS, {}) == {}
+
+
+def test_a_target_of_another_task_is_not_this_tables():
+    history = pd.DataFrame(
+        {
+            **{"task": "detection", "dataset": "d", "model": "m", "loss": "a"},
+            "repetition": [0],
+            "epoch": [1],
+            "AP": [0.25],
+        }
+    )
+    runs = history.drop(columns=["epoch", "AP"]).assign(status="done")
+    table = ("detection", "d", "m")
+    found = targets_of(history, runs, {}, {table: {"mIoU_fg": 0.9}})
+    assert (found[table].metric, found[table].value) == ("AP", 0.25)

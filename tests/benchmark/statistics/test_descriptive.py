@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -33,11 +33,13 @@ def test_interquartile_mean_by_hand(values, expected):
     assert interquartile_mean(shuffled) == pytest.approx(expected)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5).flatmap(lambda k: st.lists(FRACTIONS, min_size=4 * k, max_size=4 * k)))
 def test_interquartile_mean_is_the_trimmed_mean_where_4_divides_n(values):
     assert interquartile_mean(pd.Series(values)) == pytest.approx(stats.trim_mean(values, 0.25))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(FRACTIONS, min_size=1, max_size=11))
 def test_interquartile_mean_depends_on_the_distribution_alone(values):
     once = interquartile_mean(pd.Series(values))
@@ -50,6 +52,7 @@ def test_interquartile_mean_of_nothing():
     assert math.isnan(interquartile_mean(pd.Series([math.nan])))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(FRACTIONS, FRACTIONS), min_size=3, max_size=9))
 def test_pairing_correlation_is_that_of_scipy(pairs):
     first, second = (pd.Series(side) for side in zip(*pairs, strict=True))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -58,6 +58,7 @@ def test_interval_of_the_paired_share_covers_its_level():
         assert covered >= 0.95
 
 
+@settings(max_examples=40, deadline=None)
 @given(LISTS, LISTS)
 def test_unpaired_share_is_that_of_mann_and_whitney(first, second):
     found = unpaired_improvement(first, second)

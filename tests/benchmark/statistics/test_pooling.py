@@ -16,7 +16,10 @@ def runs_on(datasets: dict[str, dict[str, list[float | str]]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "task": "detection", "dataset": dataset, "model": "m", "loss": loss,
+                "task": "detection",
+                "dataset": dataset,
+                "model": "m",
+                "loss": loss,
                 "repetition": repetition,
                 "status": value if isinstance(value, str) else "done",
                 "AP": math.nan if isinstance(value, str) else value,

@@ -53,7 +53,7 @@ def test_repetitions_needed_are_those_of_statsmodels(effect):
     assert repetitions_needed(1, effect) == math.ceil(exact)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0.02, 20), st.floats(0.3, 0.95))
 def test_repetitions_needed_are_the_fewest(effect, power):
     n = repetitions_needed(1, -effect, power)

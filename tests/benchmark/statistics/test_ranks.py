@@ -15,7 +15,10 @@ def runs_of(tables: dict[str, dict[str, float | str]], repetitions: int = 2) -> 
     return pd.DataFrame(
         [
             {
-                "task": "detection", "dataset": dataset, "model": "m", "loss": loss,
+                "task": "detection",
+                "dataset": dataset,
+                "model": "m",
+                "loss": loss,
                 "repetition": repetition,
                 "status": value if isinstance(value, str) and last else "done",
                 "AP": 0.9 if isinstance(value, str) and not last else value,

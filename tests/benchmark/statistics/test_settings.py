@@ -13,7 +13,10 @@ def tuning_of(losses: dict[str, dict[str, list[float | str]]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "task": "detection", "dataset": "d", "model": "m", "loss": loss,
+                "task": "detection",
+                "dataset": "d",
+                "model": "m",
+                "loss": loss,
                 "repetition": repetition,
                 "status": value if isinstance(value, str) else "done",
                 "setting": setting,

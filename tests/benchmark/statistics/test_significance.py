@@ -34,7 +34,7 @@ def test_sign_flip_by_hand():
     assert math.isnan(sign_flip_test(pd.Series([math.nan])))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(DIFFERENCES)
 def test_sign_flip_is_the_permutation_test_of_scipy(values):
     expected = stats.permutation_test(
@@ -63,7 +63,7 @@ def test_exact_up_to_twenty():
     assert sign_flip_test(pd.Series(np.arange(1, 21))) == 2 / 2**20
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(DIFFERENCES)
 def test_wilcoxon_is_exact_with_ties(values):
     found = wilcoxon_test(pd.Series(values))
@@ -81,6 +81,7 @@ def test_wilcoxon_without_ties_is_the_table_of_scipy():
     assert math.isnan(wilcoxon_test(pd.Series([math.nan])))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
 def test_t_test_is_that_of_scipy(values):
     found = t_test(mean_interval(pd.Series(values)))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
@@ -64,6 +64,7 @@ def test_level_changes_the_quantile():
     assert found.high == pytest.approx(5.541922, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_paired_interval_is_that_of_scipy(pair):
     first, second = pair
@@ -76,6 +77,7 @@ def test_paired_interval_is_that_of_scipy(pair):
     assert found.high == pytest.approx(expected.high, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(-5, 5))
 def test_difference_turns_sign_and_ignores_what_a_repetition_shares(pair, shared):
     first, second = pair

@@ -20,7 +20,7 @@ from benchmark.report.samples import Sample, read_samples
 MOST_CHARACTERS = 1_500_000  # of all pictures of a page, as it is written
 WIDTHS = (360, 240, 160)  # of the pictures in pixels, tried in this order
 FEWEST = 2  # images of a table that are worth smaller ones
-SIDE_BY_SIDE = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.75rem"
+SIDE_BY_SIDE = "display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.75rem"
 NOTE = (
     "The same images for every loss, drawn by a seed that no loss has a part in, and the first "
     "repetition of each loss. A few images show what the numbers mean; they are too few to compare "
@@ -33,7 +33,7 @@ class Drawer:
     """How the pictures of a task are drawn.
 
     Attributes:
-        tiles: of a sample: the truth's, then each loss's.
+        tiles: of a sample: the truth's, then each loss's; the first holds the picture.
         legend: entries that say what the marks mean.
         note: when a prediction is right.
     """
@@ -103,8 +103,8 @@ def _figure(
     ).format(name, sample.width, sample.height, picture.uri())
     again = Markup('<use href="#picture-{}"/>').format(name)
     tiles = [
-        _cell(page, panel.key[0], tile, own if tile.loss is None else again, sample)
-        for tile in drawer.tiles(sample, picture)
+        _cell(page, panel.key[0], tile, again if place else own, sample)
+        for place, tile in enumerate(drawer.tiles(sample, picture))
     ]
     return Markup(
         '<figure><div style="{}">{}</div><figcaption>Test image {}</figcaption></figure>'
@@ -112,7 +112,7 @@ def _figure(
 
 
 def _cell(page: PageContext, task: str, tile: Tile, picture: Markup, sample: Sample) -> Markup:
-    title = "truth" if tile.loss is None else loss_name(page, task, tile.loss)
+    title = tile.title if tile.loss is None else loss_name(page, task, tile.loss)
     return Markup(
         '<div class="multiple"{}><p class="over">{}</p>{}<p class="note">{}</p></div>'
     ).format(

@@ -173,6 +173,7 @@ def segmenter(make_page: Build, tmp_path: Path) -> PageContext:
 def test_masks_are_counted(segmenter: PageContext) -> None:
     # 28 known pixels, 16 of them foreground; 8 right of 20 in the truth or the prediction
     assert alts(pictures.build(segmenter)) == [
+        "image 0, 8 × 4 pixels",
         "Truth of image 0: 57.1 % foreground (cell, crack)",
         "dice on image 0: IoU 40.0 %; of the pixels 28.6 % right, 14.3 % too much, 14.3 % missed, "
         "14.3 % wrong class",
@@ -182,7 +183,7 @@ def test_masks_are_counted(segmenter: PageContext) -> None:
 def test_overlay_is_clear_where_nothing_is_to_say(segmenter: PageContext) -> None:
     overlay = [
         image.attrib["href"].removeprefix("data:image/png;base64,")
-        for image in drawings(pictures.build(segmenter))[1].iter("image")
+        for image in drawings(pictures.build(segmenter))[2].iter("image")
     ]
     with Image.open(io.BytesIO(base64.b64decode(overlay[0]))) as image:
         assert image.mode == "P"
@@ -213,8 +214,8 @@ def test_one_class_has_no_wrong_class_to_explain(make_page: Build, tmp_path: Pat
     page = make_page({("d", "dice"): [0.5]}, task="segmentation", folders={"d-dice-0": folder})
     drawn = pictures.build(page)
     assert "wrong class" not in str(drawn)
-    assert alts(drawn)[0] == "Truth of image 0: 0.0 % foreground (no class)"
-    assert alts(drawn)[1].startswith("dice on image 0: IoU – %")
+    assert alts(drawn)[1] == "Truth of image 0: 0.0 % foreground (no class)"
+    assert alts(drawn)[2].startswith("dice on image 0: IoU – %")
 
 
 def test_wide_pictures_are_made_smaller(tmp_path: Path) -> None:
