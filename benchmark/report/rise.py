@@ -77,7 +77,7 @@ def areas(panel: Panel, level: float) -> pd.DataFrame:
 
 
 def times(panel: Panel, target: Target) -> pd.DataFrame:
-    """Runs that reached the target and the median time until then, indexed by loss.
+    """Runs that reached the target and when half of them had, indexed by loss.
 
     Columns as :func:`benchmark.statistics.summarise_times`. Unfinished and failed runs are left
     out; a diverged one counts, as it had its chance.

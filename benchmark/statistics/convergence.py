@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -96,14 +97,14 @@ def time_to_target(history: pd.DataFrame, metric: str, target: float) -> pd.Data
 
 
 def summarise_times(times: pd.DataFrame) -> pd.DataFrame:
-    """Medians of what :func:`time_to_target` returns, one row a (task, data set, model, loss).
+    """When half of the runs had reached it, one row a (task, data set, model, loss).
 
-    A run that never reached the target counts as later than every other, so a median is ``inf``
-    where half of the runs or more never did.
+    That is the lower median of what :func:`time_to_target` returns, where a run that never
+    reached the target counts as later than every other: ``inf`` where more than half never did.
 
     Returns:
-        ``n`` runs, how many ``reached`` the target, and the medians ``epochs`` and ``seconds``;
-        ``seconds`` is NaN where they were not recorded.
+        ``n`` runs, how many ``reached`` the target, and ``epochs`` and ``seconds`` by which half
+        of them had; ``seconds`` is NaN where they were not recorded.
     """
     rows: list[dict[str, Any]] = []
     for key, own in times.groupby([*GROUP, "loss"], sort=False):
@@ -112,7 +113,7 @@ def summarise_times(times: pd.DataFrame) -> pd.DataFrame:
         row |= {"n": len(own), "reached": int((~never).sum())}
         for column in ("epochs", "seconds"):
             known = own[column].astype(float).mask(never, float("inf"))
-            row[column] = float(known.median(skipna=False))
+            row[column] = float(known.quantile(0.5, "lower")) if known.notna().all() else math.nan
         rows.append(row)
     return pd.DataFrame(rows, columns=[*GROUP, "loss", "n", "reached", "epochs", "seconds"])
 
@@ -126,8 +127,9 @@ def targets_of(
     """The target of each (task, data set, model) that the runs are timed to.
 
     Where values of metrics that the epochs have are ``given``, the one of the task's primary
-    metric, or else the first. Where none is, the median over the baseline's done runs of the primary metric after the last epoch
-    of each: half of them reach it. Tables without either have no target.
+    metric, or else the first. Where none is, the median over the baseline's done runs of the
+    primary metric after the last epoch of each: half of them reach it. Tables without either
+    have no target.
 
     Args:
         baselines: task -> label; a task without one takes its first loss.

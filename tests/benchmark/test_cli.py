@@ -109,7 +109,7 @@ def test_run_prints_tables_and_says_where_everything_lies(trained):
     assert len(runs) == 8
     assert set(runs["status"]) == {"done"}
     names = {path.name for path in (results / "charts").iterdir()}
-    assert {Path(name).suffix for name in names} == {".png", ".svg"}
+    assert {Path(name).suffix for name in names} == {".png", ".svg", ".pdf"}
     assert (results / "tables" / "summary.tex").read_text().count(r"\toprule") == 2
 
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from benchmark.config import CellConfig, Experiment
+from benchmark.config import CellConfig
 from benchmark.options import UserError
 from benchmark.store import RunFolder, Store, write_atomically, write_json, write_text
 

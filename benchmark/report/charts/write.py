@@ -32,7 +32,9 @@ from benchmark.statistics import groups, mean_ranks
 # The canvases are called directly, as `savefig` draws a figure twice. No dates: the same data give
 # the same bytes.
 FORMATS: dict[str, Callable[[Figure, Path], object]] = {
-    "png": lambda figure, path: FigureCanvasAgg(figure).print_png(path),
+    "png": lambda figure, path: FigureCanvasAgg(figure).print_png(
+        path, pil_kwargs={"compress_level": 2}
+    ),
     "svg": lambda figure, path: FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None}),
     "pdf": lambda figure, path: FigureCanvasPdf(figure).print_pdf(
         path, metadata={"CreationDate": None}
@@ -136,9 +138,14 @@ def _draw_all(orders: list[Order]) -> Iterable[str]:
         return
     # A fork of this process would inherit the threads of whatever was imported here.
     context = get_context("spawn")
-    # Each PDF makes many objects; without what was imported, collecting them is quick.
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=gc.freeze) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_collect_seldom) as pool:
         yield from pool.map(draw, orders)
+
+
+def _collect_seldom() -> None:
+    """Spare the search for garbage most of its time, which PDFs with their many objects cost."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def draw(order: Order) -> str:

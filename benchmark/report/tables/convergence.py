@@ -29,8 +29,8 @@ def convergence_frame(
         A frame with ``task, dataset, model, loss, metric``; as fractions ``area_mean`` and
         ``area_sd`` (n - 1) over the ``n`` runs with a whole curve, by epochs, and the mean
         paired difference to the baseline with its interval; the target, how many of the
-        ``runs`` ``reached`` it, and the median ``epochs`` and ``seconds`` of training until
-        then, ``inf`` where half of the runs or more never did. NaN where there is no target.
+        ``runs`` ``reached`` it, and ``epochs`` and ``seconds`` of training by which half had,
+        ``inf`` where more than half never did. NaN where there is no target.
         Tables without a curve are absent.
     """
     frames = [
@@ -98,5 +98,5 @@ def _caption(first: pd.Series) -> str:
     return (
         f"{text} Reached: runs that got to the target, {first['target_metric']} of "
         f"{percent(first['target'])} % ({first['target_source']}); epochs and seconds of training "
-        "until the first evaluation there, median over the runs, never where half or more did not."
+        "by which half of the runs had been evaluated there, never where fewer were."
     )

@@ -130,7 +130,9 @@ def test_breakdowns_are_one_long_frame(data):
     frame = sheet(
         "breakdowns", ReportData("test", "", data.runs, data.history, details=details)
     ).frame
-    rows = frame[["loss", "breakdown", "group", "x", "count", "mean", "n"]].astype(object).fillna("")
+    rows = (
+        frame[["loss", "breakdown", "group", "x", "count", "mean", "n"]].astype(object).fillna("")
+    )
     assert rows.to_numpy().tolist() == [
         ["base", "by_iou", "", 0.5, "", 0.5, 2],
         ["other", "by_size", "small", "", 7, 0.9, 1],

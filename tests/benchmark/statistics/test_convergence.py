@@ -126,8 +126,8 @@ def test_median_time_ranks_never_last():
         }
     )
     found = summarise_times(time_to_target(history, "AP", 0.5)).set_index("loss")
-    assert found["epochs"].to_dict() == {"a": 2, "b": math.inf, "c": 2, "d": math.inf}
-    assert found["seconds"].to_dict() == {"a": 20, "b": math.inf, "c": 20, "d": math.inf}
+    assert found["epochs"].to_dict() == {"a": 2, "b": math.inf, "c": 2, "d": 1}
+    assert found["seconds"].to_dict() == {"a": 20, "b": math.inf, "c": 20, "d": 10}
     assert found["n"].tolist() == [3, 3, 3, 2]
     assert found["reached"].tolist() == [3, 1, 2, 1]
 
@@ -180,7 +180,10 @@ def test_no_target_without_a_finished_baseline():
 def test_a_target_of_another_task_is_not_this_tables():
     history = pd.DataFrame(
         {
-            **{"task": "detection", "dataset": "d", "model": "m", "loss": "a"},
+            "task": ["detection"],
+            "dataset": ["d"],
+            "model": ["m"],
+            "loss": ["a"],
             "repetition": [0],
             "epoch": [1],
             "AP": [0.25],

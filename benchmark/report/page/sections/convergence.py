@@ -136,8 +136,10 @@ def _table(page: PageContext, panel: Panel, target: Target | None) -> Markup:
     if target is not None:
         found = times(panel, target).to_dict("index")
         columns["reached"] = Column("reached target", "right")
-        columns["epochs"] = Column("epochs to target", "right", tip="median")
-        columns["seconds"] = Column("seconds to target", "right", tip="median, training only")
+        columns["epochs"] = Column("epochs to target", "right", tip="half of the runs")
+        columns["seconds"] = Column(
+            "seconds to target", "right", tip="half of the runs; training only"
+        )
     rows = []
     for loss in panel.losses:
         cells = _area_cells(page, panel, loss, area[loss])
@@ -153,8 +155,8 @@ def _table(page: PageContext, panel: Panel, target: Target | None) -> Markup:
     if target is not None:
         note += (
             f" Target: {target.metric} of {percent(target.value)} % on the validation split "
-            f"({target.source}); times are medians over the runs that ended, where a run that "
-            "never got there counts as later than any other."
+            f"({target.source}); times are those by which half of the runs that ended had got "
+            "there, never where fewer did."
         )
     return table(list(columns.values()), rows, "How fast the losses learn", note)
 

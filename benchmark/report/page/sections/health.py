@@ -92,7 +92,7 @@ def _caption(panel: Panel) -> str:
         "Mean over the finished runs, with a band from the lowest run to the highest. The gradient "
         "is that of the whole model, before clipping; it grows with the weight of the loss, so "
         "its course says more than its height. Positives without gradient: "
-        f"{POSITIVES[panel.key[0]]} that the loss under test gives a gradient of exactly 0."
+        f"{POSITIVES[panel.key[0]]} that the loss under test gives no gradient."
     )
     if (panel.runs["status"] == "diverged").any():
         text += " Dashed lines: runs that diverged, each by itself."

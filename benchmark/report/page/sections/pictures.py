@@ -20,7 +20,7 @@ from benchmark.report.samples import Sample, read_samples
 MOST_CHARACTERS = 1_500_000  # of all pictures of a page, as it is written
 WIDTHS = (360, 240, 160)  # of the pictures in pixels, tried in this order
 FEWEST = 2  # images of a table that are worth smaller ones
-SIDE_BY_SIDE = "display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.75rem"
+SIDE_BY_SIDE = "display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:.75rem"
 NOTE = (
     "The same images for every loss, drawn by a seed that no loss has a part in, and the first "
     "repetition of each loss. A few images show what the numbers mean; they are too few to compare "
