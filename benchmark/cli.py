@@ -184,17 +184,20 @@ def report(
         Path | None,
         typer.Option(help="Folder to write into; default: FOLDER, or results/A+B for several."),
     ] = None,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Show bootstrap intervals beside the t-intervals.")
+    ] = False,
 ) -> None:
     """Collect the runs in FOLDERS and write their tables, page and charts again."""
-    from benchmark.reporting import write_merged_report, write_report
+    from benchmark.reporting import Choices, write_merged_report, write_report
     from benchmark.store import Store
 
     stores = [Store.existing(folder) for folder in folders]
-    parts = [part.value for part in only or Part]
+    choices = Choices(baseline, [part.value for part in only or Part], out, bootstrap)
     if len(stores) == 1:
-        write_report(console, stores[0], baseline, parts, out)
+        write_report(console, stores[0], choices)
     else:
-        write_merged_report(console, stores, baseline, parts, out)
+        write_merged_report(console, stores, choices)
 
 
 @app.command()

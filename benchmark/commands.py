@@ -98,7 +98,7 @@ def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
         print_status(console, grid.store, only_failures=True)
     if waiting:
         console.print(f"[red]{waiting} final run(s) wait[/] for the tuning of their losses")
-    write_report(console, grid.store, None)
+    write_report(console, grid.store)
     return len(missing) + waiting
 
 

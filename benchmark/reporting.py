@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -16,31 +17,34 @@ from benchmark.report.data import ReportData
 from benchmark.store import Store
 
 
-def write_report(
-    console: Console,
-    store: Store,
-    baseline: str | None,
-    only: Collection[str] = tuple(report.PARTS),
-    out: Path | None = None,
-) -> None:
-    """Write the report of all runs in a store, or some of its parts, and print its tables.
+@dataclass(frozen=True)
+class Choices:
+    """What is written, and how.
 
-    ``out`` gets the files; by default the store's own folder.
+    Attributes:
+        baseline: loss that the others are compared with; by default the experiment's.
+        only: parts of the report; see :data:`benchmark.report.PARTS`.
+        out: folder that gets the files; by default the store's own, or a new one for several.
+        bootstrap: show bootstrap intervals as well.
     """
+
+    baseline: str | None = None
+    only: Collection[str] = tuple(report.PARTS)
+    out: Path | None = None
+    bootstrap: bool = False
+
+
+def write_report(console: Console, store: Store, choices: Choices | None = None) -> None:
+    """Write the report of all runs in a store, or some of its parts, and print its tables."""
+    choices = choices or Choices()
     data = report_data(store)
     if data.runs.empty and data.tuning.empty:
         raise UserError(f"{store.path}: holds no run yet")
-    _write(console, data, out or store.path, baseline, only, _left_out(store))
+    _write(console, data, choices.out or store.path, choices, _left_out(store))
     console.print(f"runs: {escape(str(store.path / 'runs'))}")
 
 
-def write_merged_report(
-    console: Console,
-    stores: list[Store],
-    baseline: str | None,
-    only: Collection[str] = tuple(report.PARTS),
-    out: Path | None = None,
-) -> None:
+def write_merged_report(console: Console, stores: list[Store], choices: Choices) -> None:
     """Write one report of the runs in several stores, into none of them; see :func:`write_report`.
 
     Raises:
@@ -51,27 +55,22 @@ def write_merged_report(
     for place, folder in enumerate(folders):
         if folder in folders[:place]:
             raise UserError(f"{stores[place].path}: is given twice")
-    out = out or Path("results") / "+".join(folder.name for folder in folders)
+    out = choices.out or Path("results") / "+".join(folder.name for folder in folders)
     if out.resolve() in folders:
         raise UserError(f"--out {out}: is one of the folders to merge; give another one")
-    data, notes = merge([report_data(store) for store in stores], baseline is not None)
+    data, notes = merge([report_data(store) for store in stores], choices.baseline is not None)
     if data.runs.empty and data.tuning.empty:
         raise UserError(f"{', '.join(str(store.path) for store in stores)}: hold no run yet")
     notes += [note for store in stores for note in _left_out(store)]
-    _write(console, data, out, baseline, only, notes)
+    _write(console, data, out, choices, notes)
 
 
 def _write(
-    console: Console,
-    data: ReportData,
-    out: Path,
-    baseline: str | None,
-    only: Collection[str],
-    notes: list[str],
+    console: Console, data: ReportData, out: Path, choices: Choices, notes: list[str]
 ) -> None:
     """Write and print; ``notes`` are printed below those of the report."""
     try:
-        written = report.write(data, out, baseline, only)
+        written = report.write(data, out, choices.baseline, choices.only, choices.bootstrap)
     except ValueError as error:
         raise UserError(f"{out}: {error}") from None
     for table in written.tables:

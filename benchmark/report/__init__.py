@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.report.data import ReportData
 from benchmark.report.sheets import write_tables
 from benchmark.report.tables import TextTable, summary_tables
-from benchmark.statistics import summarise
+from benchmark.statistics import summarise, with_bootstrap
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def write(
     out: Path,
     baseline: str | Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
+    bootstrap: bool = False,
 ) -> ReportFiles:
     """Write the report into ``out``; files of the same names are replaced.
 
@@ -79,6 +80,7 @@ def write(
             ``report.json`` and ``charts/``.
         baseline: label of the loss to compare with, or one for each task; by default that of
             the experiment, or the first loss of each task.
+        bootstrap: show bootstrap intervals of the differences as well.
         only: names of :data:`PARTS`; the others are not written. By default all.
 
     Raises:
@@ -86,6 +88,8 @@ def write(
     """
     parts = PARTS if only is None else {name: PARTS[name] for name in _known(only)}
     summary = summarise(data.runs, baseline if baseline is not None else data.baselines)
+    if bootstrap:
+        summary = with_bootstrap(summary, data.runs)
     paths: list[Path] = []
     notes = _status_notes(data.runs)
     for part in parts.values():

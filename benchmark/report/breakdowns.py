@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 Details = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Loss -> repetition -> what that run recorded (``details.json``); losses in order, best first."""
@@ -194,7 +194,7 @@ def _intervals(table: Floats, level: float) -> _Means:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(table, axis=0) / n
         sd = np.sqrt(np.nansum((table - mean) ** 2, axis=0) / np.where(n > 1, n - 1, np.nan))
-        half = stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)) * sd / np.sqrt(n)
+        half = special.stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) * sd / np.sqrt(n)
     return _Means(mean, mean - half, mean + half, n)
 
 
@@ -202,15 +202,22 @@ def _compared(
     table: pd.DataFrame, names: list[Any], against: pd.DataFrame | None, same: bool, level: float
 ) -> dict[str, Any]:
     """Means of the columns ``names`` of ``table [runs, columns]`` and of the differences."""
-    values = table.reindex(columns=names)
+    values = _with_columns(table, names)
     means = _intervals(values.to_numpy(), level)
     if against is None or same:
         pairs = _intervals(np.empty((0, len(names))), level)
     else:
-        shared = table.index.intersection(against.index)
-        other = against.reindex(index=shared, columns=names)
-        pairs = _intervals(values.loc[shared].to_numpy() - other.to_numpy(), level)
+        other = _with_columns(against, names)
+        if not values.index.equals(other.index):
+            shared = values.index.intersection(other.index)
+            values, other = values.loc[shared], other.loc[shared]
+        pairs = _intervals(values.to_numpy() - other.to_numpy(), level)
     return means.columns() | pairs.differences()
+
+
+def _with_columns(table: pd.DataFrame, names: list[Any]) -> pd.DataFrame:
+    """The columns ``names``; most tables have them already, and reindexing takes its time."""
+    return table if list(table.columns) == names else table.reindex(columns=names)
 
 
 def _singles(tables: dict[str, pd.DataFrame], baseline: str | None, level: float) -> pd.DataFrame:

@@ -55,7 +55,7 @@ from benchmark.statistics.significance import (
     t_test,
     wilcoxon_test,
 )
-from benchmark.statistics.summary import SUMMARY_COLUMNS, summarise
+from benchmark.statistics.summary import SUMMARY_COLUMNS, summarise, with_bootstrap
 from benchmark.statistics.verdicts import MIN_PAIRS
 
 __all__ = [
@@ -106,4 +106,5 @@ __all__ = [
     "time_to_target",
     "unpaired_improvement",
     "wilcoxon_test",
+    "with_bootstrap",
 ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 ENOUGH_FOR_BOOTSTRAP = 10
 """Below so many values, a bootstrap interval of their mean covers clearly less than it says."""
@@ -73,7 +73,7 @@ def mean_interval(values: pd.Series, level: float = 0.95) -> Estimate:
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"), float("nan"), n)
     sd = float(known.std(ddof=1))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / float(np.sqrt(n))
+    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * sd / float(np.sqrt(n))
     return Estimate(mean, mean - half, mean + half, sd, n)
 
 
@@ -85,10 +85,15 @@ def paired_values(values: pd.Series, baseline: pd.Series) -> pd.DataFrame:
     """
     pair = {"values": values, "baseline": baseline}
     for name, series in pair.items():
-        twice = series.index[series.index.duplicated()]
-        if len(twice):
+        if not series.index.is_unique:
+            twice = series.index[series.index.duplicated()]
             raise ValueError(f"repetition {twice[0]} occurs more than once in {name}")
-    return pd.DataFrame(pair).dropna()
+    if not values.index.equals(baseline.index):
+        return pd.DataFrame(pair).dropna()
+    # The usual case, many times in a report, without the cost of aligning.
+    table = np.column_stack([series.to_numpy(float) for series in pair.values()])
+    known = ~np.isnan(table).any(axis=1)
+    return pd.DataFrame(table[known], index=values.index[known], columns=list(pair))
 
 
 def paired_difference(values: pd.Series, baseline: pd.Series, level: float = 0.95) -> Estimate:

@@ -20,7 +20,7 @@ from benchmark.statistics.frames import (
     scores,
 )
 from benchmark.statistics.improvement import probability_of_improvement
-from benchmark.statistics.intervals import paired_difference
+from benchmark.statistics.intervals import Bootstrap, bootstrap_interval, paired_difference
 from benchmark.statistics.power import detectable_difference
 from benchmark.statistics.significance import (
     holm,
@@ -103,6 +103,29 @@ def summarise(
         ranked = _summarise_group(group, metric or PRIMARY[task], baselines[task], level)
         rows += [{**shared, "rank": rank, **row} for rank, row in enumerate(ranked, start=1)]
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def with_bootstrap(
+    summary: pd.DataFrame, runs: pd.DataFrame, method: Bootstrap = "percentile"
+) -> pd.DataFrame:
+    """The summary with bootstrap intervals of the paired differences beside the t-intervals.
+
+    Returns:
+        A copy with ``boot_low`` and ``boot_high`` (NaN below 2 pairs), and ``boot_caution``: what
+        :attr:`benchmark.statistics.Estimate.caution` says of the interval.
+    """
+    tables = {key: rows for key, rows in groups(runs)}
+    found = []
+    for row in summary.to_dict("records"):
+        table = scores(tables[row["task"], row["dataset"], row["model"]], row["metric"])
+        if row["n_pairs"] < 2:
+            found.append((float("nan"), float("nan"), ""))
+            continue
+        differences = table[row["loss"]] - table[row["baseline"]]
+        estimate = bootstrap_interval(differences, row["level"], method=method)
+        found.append((estimate.low, estimate.high, estimate.caution))
+    columns = ["boot_low", "boot_high", "boot_caution"]
+    return summary.join(pd.DataFrame(found, columns=columns, index=summary.index))
 
 
 def standing(n: int, diverged: int, mean: float) -> tuple[bool, int, float]:

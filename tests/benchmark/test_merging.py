@@ -12,7 +12,7 @@ from benchmark.config import Experiment
 from benchmark.merging import merge
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
-from benchmark.reporting import write_merged_report
+from benchmark.reporting import Choices, write_merged_report
 from benchmark.store import Store
 
 BASE = {
@@ -204,4 +204,4 @@ def test_the_command_writes_beside_the_folders_and_into_none(folder, cli, tmp_pa
 def test_a_folder_given_twice_is_refused(folder):
     one = Store(folder("one", {("iou", 0): 0.1}))
     with pytest.raises(UserError, match="one: is given twice"):
-        write_merged_report(Console(), [one, one], None)
+        write_merged_report(Console(), [one, one], Choices())

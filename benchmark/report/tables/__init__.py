@@ -15,7 +15,7 @@ from benchmark.report.tables.formats import (
 )
 from benchmark.report.tables.formatted import TextTable
 from benchmark.report.tables.runs import run_tables, used_settings
-from benchmark.report.tables.summary import summary_tables
+from benchmark.report.tables.summary import bootstrap_remarks, summary_tables
 from benchmark.report.tables.words import REFERENCE_LABELS, WORDS, TaskWords
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "WORDS",
     "TaskWords",
     "TextTable",
+    "bootstrap_remarks",
     "difference",
     "percent",
     "plain",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from benchmark.report.tables.formats import difference, percent, spread
+from benchmark.report.tables.formats import difference, percent, points, spread
 from benchmark.report.tables.formatted import TextTable
 from benchmark.report.tables.runs import used_settings
 from benchmark.report.tables.words import REFERENCE_LABELS, WORDS
@@ -53,6 +55,11 @@ def _cells(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             for verdict, claim in zip(rows["verdict"], rows["claim"], strict=True)
         ],
     }
+    if "boot_low" in rows:
+        columns["bootstrap"] = [
+            "" if math.isnan(low) else f"[{points(low)}, {points(high)}]"
+            for low, high in zip(rows["boot_low"], rows["boot_high"], strict=True)
+        ]
     for name in secondary:
         values = scores(runs, name)
         columns[f"{name} (%)"] = [
@@ -91,6 +98,7 @@ def _caption(task: str, rows: pd.DataFrame, shown: list[str]) -> str:
         sentences.append(
             "*: does not survive Holm's correction for the number of comparisons in this table."
         )
+    sentences += bootstrap_remarks(rows)
     if rows["diverged"].any():
         sentences.append(
             "Losses with diverged runs rank after those without, and as their means and "
@@ -101,6 +109,18 @@ def _caption(task: str, rows: pd.DataFrame, shown: list[str]) -> str:
         f"Trivial predictor: looks at no image and {WORDS[task].trivial}."
     )
     return " ".join(sentences)
+
+
+def bootstrap_remarks(rows: pd.DataFrame) -> list[str]:
+    """What to know of the bootstrap intervals in a summary, where it has any."""
+    if "boot_low" not in rows:
+        return []
+    cautions = sorted(set(rows["boot_caution"]) - {""})
+    return [
+        "Bootstrap: percentile interval of the same difference, from 9,999 resamples"
+        + "".join(f"; {caution}" for caution in cautions)
+        + "."
+    ]
 
 
 def _not_finished(row: pd.Series) -> str:

@@ -17,6 +17,7 @@ from benchmark.statistics import (
     reference,
     scores,
     summarise,
+    with_bootstrap,
 )
 
 VALUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12).map(
@@ -359,3 +360,25 @@ def test_improvement_counts_what_diverged_as_lost():
     new = row(summarise(runs), "new")
     assert (new["improvement"], new["improvement_n"]) == ((1 + 0 + 0.5) / 3, 3)
     assert new["n_pairs"] == 1
+
+
+def test_bootstrap_intervals_stand_beside_and_say_that_they_are_too_narrow():
+    values = {"base": [0.30, 0.31, 0.29, 0.30], "new": [0.33, 0.35, 0.30, 0.36]}
+    runs = pd.DataFrame(
+        [
+            {
+                **{"task": "detection", "dataset": "d", "model": "m", "status": "done"},
+                **{"loss": loss, "repetition": i, "AP": value},
+            }
+            for loss, own in values.items()
+            for i, value in enumerate(own)
+        ]
+    )
+    summary = summarise(runs, "base")
+    found = with_bootstrap(summary, runs).set_index("loss")
+    # The differences are .03 .04 .01 .06: a resample's mean lies between the extremes.
+    assert 0.01 <= found.loc["new", "boot_low"] < 0.035 < found.loc["new", "boot_high"] <= 0.06
+    assert found.loc["new", "boot_low"] > found.loc["new", "diff_low"]
+    assert "too narrow" in found.loc["new", "boot_caution"]
+    assert pd.isna(found.loc["base", "boot_low"])
+    assert found.loc["base", "boot_caution"] == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -13,9 +15,11 @@ from benchmark.report.tables import (
     REFERENCE_LABELS,
     UNKNOWN,
     WORDS,
+    bootstrap_remarks,
     difference,
     percent,
     plain,
+    points,
     spread,
     used_settings,
 )
@@ -61,6 +65,9 @@ def _columns(panel: Panel, secondary: list[str]) -> dict[str, Column]:
         "difference": Column(
             "difference", "right", tip=f"to the baseline, percentage points, {level} t-interval"
         ),
+        "bootstrap": Column(
+            "bootstrap", "right", tip=f"percentile bootstrap of the difference, {level} interval"
+        ),
         "verdict": Column("verdict"),
         "p": Column("p (Holm)", "right", tip="exact sign-flip test, after Holm's correction"),
         "improvement": Column(
@@ -72,6 +79,8 @@ def _columns(panel: Panel, secondary: list[str]) -> dict[str, Column]:
         "seconds": Column("seconds", "right", tip="mean time of a finished run"),
     }
     rows = panel.summary
+    if "boot_low" not in rows:
+        del columns["bootstrap"]
     if not used_settings(panel.runs).any():
         del columns["setting"]
     if not rows[["diverged", "failed", "unfinished"]].to_numpy().any():
@@ -104,12 +113,19 @@ def _cells(
             UNKNOWN if is_baseline else difference(row["diff"], row["diff_low"], row["diff_high"]),
             0.0 if is_baseline else float(row["diff"]),
         ),
+        "bootstrap": _bootstrap(row),
         "verdict": _verdict(row),
         "p": _p_value(row),
         "improvement": Cell(improvement, float(row["improvement"])),
         **{name: _secondary(panel, name, loss) for name in secondary},
         "seconds": Cell(plain(seconds, 0), seconds),
     }
+
+
+def _bootstrap(row: pd.Series) -> Cell:
+    low, high = float(row.get("boot_low", math.nan)), float(row.get("boot_high", math.nan))
+    text = UNKNOWN if math.isnan(low) else f"[{points(low)}, {points(high)}]"
+    return Cell(text, low, tip=str(row.get("boot_caution", "")))
 
 
 def _verdict(row: pd.Series) -> Cell:
@@ -158,6 +174,7 @@ def _remarks(panel: Panel, best: str | None) -> str:
         f"Best: {rule}." if best else f"None is in bold: {rule}.",
         *(f"* {note}." for note in sorted(set(rows["p_note"].fillna("")) - {""})),
     ]
+    sentences += bootstrap_remarks(rows)
     if rows["diverged"].any():
         sentences.append(
             "Losses with diverged runs rank after those without; as their means and differences "
