@@ -1,10 +1,11 @@
-"""A report of a hundred invented runs with hostile names, in the system's Chromium."""
+"""Reports of invented runs with hostile names, in the system's Chromium."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-CONTENT = Content(
+HUNDRED = Content(
     losses=(
         'img<img src="x" onerror="window.__x = 1">',
         '"><script>window.__x = 2</script>',
@@ -39,12 +40,24 @@ CONTENT = Content(
     failure='RuntimeError: <b onmouseover="window.__x = 5">bold</b></pre><script>alert(6)</script>',
 )
 """Five losses x five repetitions x two data sets x two tasks."""
+FEW = replace(HUNDRED, repetitions=3, datasets=HUNDRED.datasets[1:], epochs=10)
+"""What a browser loads faster, for what does not depend on how much there is."""
 
 
 @pytest.fixture(scope="session")
-def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``report.html`` of :data:`CONTENT`."""
-    store = build_store(tmp_path_factory.mktemp("browser") / "invented", CONTENT)
+def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``report.html`` of :data:`HUNDRED`."""
+    return written(tmp_path_factory.mktemp("hundred") / "invented", HUNDRED)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``report.html`` of :data:`FEW`."""
+    return written(tmp_path_factory.mktemp("few") / "invented", FEW)
+
+
+def written(folder: Path, content: Content) -> Path:
+    store = build_store(folder, content)
     report.write(report_data(store), store.path, only=["page"])
     return store.path / "report.html"
 
@@ -61,35 +74,35 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, report_page: Path) -> Iterator[Callable[..., Page]]:
-    """Open the report; keywords are those of a browser context.
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page; keywords are those of a browser context.
 
-    Whatever a test does, no script of the report may fail, none of a name may run, and nothing
-    but the file itself may be asked for.
+    Whatever a test does, no script of the page may fail, none of a name may run, and nothing but
+    the file itself may be asked for.
     """
     contexts = []
     problems: list[str] = []
-    own = report_page.as_uri()
 
-    def asked_for(url: str) -> None:
+    def asked_for(url: str, own: str) -> None:
         if url.partition("#")[0] != own and not url.startswith("data:"):
             problems.append(f"asked for {url}")
 
-    def open_page(**options: Any) -> Page:
+    def open_page(path: Path, **options: Any) -> Page:
         # Without motion a page stands where it was scrolled to at once.
         usual: dict[str, Any] = {
             "viewport": {"width": 1280, "height": 900},
             "reduced_motion": "reduce",
         }
         context = browser.new_context(**{**usual, **options})
+        context.set_default_timeout(20_000)
+        context.set_default_navigation_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
         page.on("console", lambda message: problems.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: asked_for(request.url))
-        page.goto(own, timeout=60_000)
+        page.on("request", lambda request: asked_for(request.url, path.as_uri()))
+        page.goto(path.as_uri())
         return page
 
     yield open_page

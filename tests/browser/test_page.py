@@ -43,34 +43,34 @@ def heads(table: Locator) -> list[str]:
     return [text.strip() for text in table.locator("thead th").all_text_contents()]
 
 
-def test_a_hundred_runs_fit_into_five_megabytes(report_page: Path) -> None:
-    assert 50_000 < report_page.stat().st_size < 5_000_000
+def test_a_hundred_runs_fit_into_five_megabytes(hundred: Path) -> None:
+    assert 50_000 < hundred.stat().st_size < 5_000_000
 
 
-def test_page_shows_itself_light_by_default(visit: Visit, keep: Keep) -> None:
-    page = visit()
+def test_page_shows_itself_light_by_default(visit: Visit, hundred: Path, keep: Keep) -> None:
+    page = visit(hundred)
     expect(page.locator("h1")).to_have_text("invented")
     assert luminance(page, "backgroundColor") > 0.9
     assert luminance(page, "color") < 0.2
     keep(page, "light")
 
 
-def test_page_is_accessible(visit: Visit) -> None:
-    page = visit()
+def test_page_is_accessible(visit: Visit, hundred: Path) -> None:
+    page = visit(hundred)
     checks = ("headings", "images", "tables", "names", "structure", "keyboard", "contrast")
     found = {check: faults(page, check) for check in checks}
     assert found == {check: [] for check in checks}
 
 
-def test_headings_name_every_entry_of_the_contents(visit: Visit) -> None:
-    page = visit()
+def test_headings_name_every_entry_of_the_contents(visit: Visit, few: Path) -> None:
+    page = visit(few)
     entries = page.locator("nav a").all_text_contents()
     assert entries == page.locator("main h2").all_text_contents()
     assert len(entries) >= 8
 
 
-def test_names_are_text(visit: Visit) -> None:
-    page = visit()
+def test_names_are_text(visit: Visit, few: Path) -> None:
+    page = visit(few)
     expect(page.locator(".description")).to_have_text(
         '</p><script>window.__x = 4</script> & "quotes"'
     )
@@ -82,8 +82,8 @@ def test_names_are_text(visit: Visit) -> None:
     expect(page.locator("#failures")).to_contain_text('<b onmouseover="window.__x = 5">bold</b>')
 
 
-def test_hovering_a_mark_shows_its_numbers(visit: Visit) -> None:
-    page = visit()
+def test_hovering_a_mark_shows_its_numbers(visit: Visit, few: Path) -> None:
+    page = visit(few)
     mark = page.locator("#differences svg [data-tip]").first
     tip = page.locator("#tip")
     expect(tip).to_be_hidden()
@@ -99,8 +99,8 @@ def test_hovering_a_mark_shows_its_numbers(visit: Visit) -> None:
     expect(tip).to_be_hidden()
 
 
-def test_marks_are_reached_by_the_keyboard(visit: Visit) -> None:
-    page = visit()
+def test_marks_are_reached_by_the_keyboard(visit: Visit, few: Path) -> None:
+    page = visit(few)
     chart = page.locator("#differences svg.chart").first
     chart.focus()
     page.keyboard.press("ArrowRight")
@@ -112,16 +112,16 @@ def test_marks_are_reached_by_the_keyboard(visit: Visit) -> None:
     assert page.evaluate("() => document.activeElement.dataset.tip") == tip.text_content()
 
 
-def test_table_cells_explain_themselves_on_focus(visit: Visit) -> None:
-    page = visit()
+def test_table_cells_explain_themselves_on_focus(visit: Visit, few: Path) -> None:
+    page = visit(few)
     explained = comparison(page).locator("[data-tip][tabindex='0'], th[data-tip] button").first
     explained.focus()
     owner = explained.locator("xpath=ancestor-or-self::*[@data-tip][1]")
     expect(page.locator("#tip")).to_have_text(owner.get_attribute("data-tip") or "")
 
 
-def test_tables_sort_numbers_in_both_directions(visit: Visit) -> None:
-    page = visit()
+def test_tables_sort_numbers_in_both_directions(visit: Visit, few: Path) -> None:
+    page = visit(few)
     table = comparison(page)
     column = next(i for i, head in enumerate(heads(table)) if "seconds" in head)
     button = table.locator("thead th").nth(column).locator("button")
@@ -136,8 +136,8 @@ def test_tables_sort_numbers_in_both_directions(visit: Visit) -> None:
     assert table.locator("thead th[aria-sort]").count() == 1
 
 
-def test_tables_sort_text_by_the_keyboard(visit: Visit) -> None:
-    page = visit()
+def test_tables_sort_text_by_the_keyboard(visit: Visit, few: Path) -> None:
+    page = visit(few)
     table = comparison(page)
     table.locator("thead th").first.locator("button").focus()
     page.keyboard.press("Enter")
@@ -147,8 +147,8 @@ def test_tables_sort_text_by_the_keyboard(visit: Visit) -> None:
     assert len(values(table, 0)) == 5
 
 
-def test_a_loss_that_is_unticked_disappears(visit: Visit) -> None:
-    page = visit()
+def test_a_loss_that_is_unticked_disappears(visit: Visit, few: Path) -> None:
+    page = visit(few)
     own = page.locator("[data-task=detection] [data-loss]")
     # Of what lies in a chart, checkVisibility() does not see that it is not displayed.
     script = """(marks, loss) =>
@@ -171,8 +171,8 @@ def test_a_loss_that_is_unticked_disappears(visit: Visit) -> None:
     assert own.evaluate_all(script, HOSTILE) == count
 
 
-def test_dark_mode_follows_the_system(visit: Visit, keep: Keep) -> None:
-    page = visit(color_scheme="dark")
+def test_dark_mode_follows_the_system(visit: Visit, hundred: Path, keep: Keep) -> None:
+    page = visit(hundred, color_scheme="dark")
     assert luminance(page, "backgroundColor") < 0.1
     assert luminance(page, "color") > 0.7
     expect(page.locator("#theme")).to_have_text("Light mode")
@@ -180,8 +180,8 @@ def test_dark_mode_follows_the_system(visit: Visit, keep: Keep) -> None:
     keep(page, "dark")
 
 
-def test_dark_mode_can_be_chosen_and_stays(visit: Visit) -> None:
-    page = visit()
+def test_dark_mode_can_be_chosen_and_stays(visit: Visit, few: Path) -> None:
+    page = visit(few)
     colour = "(mark) => getComputedStyle(mark).color"
     mark = page.locator("svg.chart .c1").first
     light = mark.evaluate(colour)
@@ -194,23 +194,23 @@ def test_dark_mode_can_be_chosen_and_stays(visit: Visit) -> None:
     assert luminance(page, "backgroundColor") > 0.9
 
 
-def test_page_fits_a_phone(visit: Visit, keep: Keep) -> None:
-    page = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+def test_page_fits_a_phone(visit: Visit, hundred: Path, keep: Keep) -> None:
+    page = visit(hundred, viewport=PHONE, has_touch=True, is_mobile=True)
     checks = ("sideways", "small_text")
     found = {check: faults(page, check) for check in checks}
     assert found == {check: [] for check in checks}
     keep(page, "phone")
 
 
-def test_page_fits_a_window_of_any_width(visit: Visit) -> None:
-    page = visit()
+def test_page_fits_a_window_of_any_width(visit: Visit, few: Path) -> None:
+    page = visit(few)
     for width in (320, 600, 900, 1400):
         page.set_viewport_size({"width": width, "height": 900})
         assert faults(page, "sideways") == [], width
 
 
-def test_print_shows_everything_but_the_controls(visit: Visit, keep: Keep) -> None:
-    page = visit(color_scheme="dark")
+def test_print_shows_everything_but_the_controls(visit: Visit, few: Path, keep: Keep) -> None:
+    page = visit(few, color_scheme="dark")
     folded = page.locator("details:not([open])")
     assert folded.count() > 0
     page.emulate_media(media="print")
@@ -224,8 +224,8 @@ def test_print_shows_everything_but_the_controls(visit: Visit, keep: Keep) -> No
     expect(folded).not_to_have_count(0)
 
 
-def test_commands_are_copied(visit: Visit) -> None:
-    page = visit(permissions=["clipboard-read", "clipboard-write"])
+def test_commands_are_copied(visit: Visit, few: Path) -> None:
+    page = visit(few, permissions=["clipboard-read", "clipboard-write"])
     page.evaluate("() => document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     block = page.locator("#reproduce .copyable").first
     block.locator("button.copy").click()
@@ -235,8 +235,8 @@ def test_commands_are_copied(visit: Visit) -> None:
     assert "run.py" in copied
 
 
-def test_commands_are_selected_where_the_clipboard_is_out_of_reach(visit: Visit) -> None:
-    page = visit()
+def test_commands_are_selected_where_the_clipboard_is_out_of_reach(visit: Visit, few: Path) -> None:
+    page = visit(few)
     page.evaluate(
         """() => {
             document.querySelectorAll('details').forEach((d) => { d.open = true; });
@@ -251,8 +251,8 @@ def test_commands_are_selected_where_the_clipboard_is_out_of_reach(visit: Visit)
     assert selected == block.locator("code").text_content()
 
 
-def test_page_is_complete_without_scripts(visit: Visit) -> None:
-    page = visit(java_script_enabled=False)
+def test_page_is_complete_without_scripts(visit: Visit, few: Path) -> None:
+    page = visit(few, java_script_enabled=False)
     expect(page.locator("nav a")).to_have_count(page.locator("main h2").count())
     table = comparison(page)
     column = next(i for i, head in enumerate(heads(table)) if "AP (%)" in head)

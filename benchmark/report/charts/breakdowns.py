@@ -64,7 +64,9 @@ def by_group(panel: Panel) -> Figure:
     shown = {key: frame for key, frame in frames.items() if frame["diff"].notna().any()}
     parts = [partial(_differences, panel, frame, GROUPS[key]) for key, frame in shown.items()]
     marks: list[Artist] = [grey_handle("mean paired difference and 95 % t-interval", line=1.2)]
-    return _row_of_axes(panel, parts, "groups", marks)
+    # The baseline is the line at 0.
+    others = [loss for loss in panel.losses if loss != panel.baseline]
+    return _row_of_axes(panel, parts, "groups", marks, others)
 
 
 def quality(panel: Panel) -> Figure:
@@ -84,17 +86,21 @@ def _precision_recall(panel: Panel) -> list[str]:
 
 
 def _row_of_axes(
-    panel: Panel, parts: Sequence[Callable[[Axes], None]], what: str, marks: list[Artist]
+    panel: Panel,
+    parts: Sequence[Callable[[Axes], None]],
+    what: str,
+    marks: list[Artist],
+    losses: list[str] | None = None,
 ) -> Figure:
-    """One axes a part, side by side, above one legend."""
+    """One axes a part, side by side, above one legend of ``losses`` (by default all)."""
     if not parts:
         raise LeftOut(f"the runs recorded no {what}")
     width = COLUMN if len(parts) == 1 else PAGE
     figure = Figure(figsize=(width, 2.2), layout="constrained")
     for ax, draw in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         draw(ax)
-    losses = [loss for loss in panel.losses if loss in panel.details]
-    handles: list[Artist] = [loss_handle(loss, panel.styles[loss]) for loss in losses]
+    shown = [loss for loss in losses or panel.losses if loss in panel.details]
+    handles: list[Artist] = [loss_handle(loss, panel.styles[loss]) for loss in shown]
     add_legend(figure, handles + marks)
     return figure
 
@@ -137,15 +143,19 @@ def _differences(panel: Panel, frame: pd.DataFrame, label: str, ax: Axes) -> Non
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(visible=False, axis="x")
-    if len(names) < len(own):
+    if len(names) == MOST_GROUPS < len(own):
         label += f" (the {len(names)} largest of {len(own)})"
     ax.set_xlabel(label)
     ax.set_ylabel("\n".join(textwrap.wrap(f"minus {panel.baseline} (points)", 30)))
 
 
 def _largest(groups: pd.DataFrame) -> list[str]:
-    """Names of the :data:`MOST_GROUPS` groups with the highest count, in their order."""
-    kept = groups["count"].fillna(0).nlargest(MOST_GROUPS).index
+    """Names of the :data:`MOST_GROUPS` groups with the highest count, in their order.
+
+    A group that the test split holds nothing of is not among them.
+    """
+    counts = groups["count"].fillna(0)
+    kept = counts[counts > 0].nlargest(MOST_GROUPS).index
     return [name for name in groups.index if name in kept]
 
 

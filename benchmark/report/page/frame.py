@@ -71,7 +71,8 @@ class Frame:
                 parts.append(text_element(px, self.bottom + LINE * (row + 1), line, "middle"))
         parts.append(f'<path class="axis" d="M{self.left:.1f} {self.bottom:.1f}H{self.right}"/>')
         if self.x.label:
-            middle = (self.left + self.right) / 2
+            half = CHARACTER * len(self.x.label) / 2
+            middle = max(half, min((self.left + self.right) / 2, self.width - half))
             parts.append(text_element(middle, self.height - 6, self.x.label, "middle", "label"))
         return "".join(parts)
 
