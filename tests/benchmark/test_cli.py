@@ -30,6 +30,8 @@ COMMANDS = [
     "check-loss",
     "simulate",
     "curves",
+    "index",
+    "power",
 ]
 SHAPES = {"name": "shapes", "size": 64, "train": 16, "val": 6, "test": 6, "num_classes": 2}
 EXPERIMENT = {

@@ -20,7 +20,6 @@ from benchmark.report.samples import Sample, read_samples
 MOST_CHARACTERS = 1_500_000  # of all pictures of a page, as it is written
 WIDTHS = (360, 240, 160)  # of the pictures in pixels, tried in this order
 FEWEST = 2  # images of a table that are worth smaller ones
-SIDE_BY_SIDE = "display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:.75rem"
 NOTE = (
     "The same images for every loss, drawn by a seed that no loss has a part in, and the first "
     "repetition of each loss. A few images show what the numbers mean; they are too few to compare "
@@ -107,8 +106,8 @@ def _figure(
         for place, tile in enumerate(drawer.tiles(sample, picture))
     ]
     return Markup(
-        '<figure><div style="{}">{}</div><figcaption>Test image {}</figcaption></figure>'
-    ).format(SIDE_BY_SIDE, Markup("").join(tiles), sample.id)
+        '<figure><div class="sides">{}</div><figcaption>Test image {}</figcaption></figure>'
+    ).format(Markup("").join(tiles), sample.id)
 
 
 def _cell(page: PageContext, task: str, tile: Tile, picture: Markup, sample: Sample) -> Markup:

@@ -1,0 +1,115 @@
+"""Commands that measure: the harness, the losses, the report, the statistics."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.common import (
+    Cache,
+    Config,
+    Device,
+    DeviceOption,
+    Overrides,
+    console,
+    reports_user_errors,
+)
+
+app = typer.Typer(
+    help="Measure the harness, the losses, the report or the statistics.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("harness")
+@reports_user_errors
+def bench_harness(
+    config: Config = "quickstart",
+    overrides: Overrides = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each timed run; default: the experiment's.")
+    ] = None,
+    cache: Cache = None,
+) -> None:
+    """Measure throughput, scaling, process start and memory; print them as ratios."""
+    from benchmark.bench.harness import bench
+    from benchmark.config import load_experiment
+
+    bench(console, load_experiment(config, overrides), epochs, cache)
+
+
+@app.command("losses")
+@reports_user_errors
+def bench_losses(
+    losses: Annotated[
+        str | None, typer.Option(help="Registered names, as in giou,dice; default: all.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="Boxes and mask shapes, as in 1000,8x1x256x256.")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Numbers of CPU threads, as in 1,4; default: 1 and all.")
+    ] = None,
+    device: DeviceOption = Device.auto,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Measure under torch.compile as well.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes, few rounds, 1 thread: seconds a loss.")
+    ] = False,
+    page_only: Annotated[
+        bool, typer.Option("--page-only", help="Write the pages in --out again; measure nothing.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and the pages.")] = Path(
+        "results/bench_losses"
+    ),
+) -> None:
+    """Measure time and memory of the losses beside the same ones of public projects."""
+    if page_only:
+        from benchmark.bench.page import write_pages
+
+        write_pages(out)
+        return
+    from benchmark.bench.losses import bench_losses as measure
+    from benchmark.bench.losses import make_plan
+
+    plan = make_plan(losses, sizes, threads, device, compiled=compiled, quick=quick)
+    measure(console, plan, out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command("report")
+@reports_user_errors
+def bench_report(
+    quick: Annotated[bool, typer.Option("--quick", help="The 100 runs only.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and the page.")] = Path(
+        "results/bench_report"
+    ),
+) -> None:
+    """Measure time and memory of the reports of 100 and of 1,000 invented runs."""
+    from benchmark.bench.report import SIZES, bench
+
+    bench(console, SIZES[:1] if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command("coverage")
+@reports_user_errors
+def bench_coverage(
+    experiments: Annotated[
+        int, typer.Option(min=100, help="Of each kind; a tenth as many for the bootstrap.")
+    ] = 40_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the experiments drawn.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV, the charts and the page.")] = Path(
+        "results/coverage"
+    ),
+) -> None:
+    """Check by simulation that the intervals hold the truth as often as they say."""
+    from benchmark.coverage.command import bench
+    from benchmark.coverage.simulation import Settings
+
+    settings = Settings(experiments=experiments, resampled=max(100, experiments // 10), seed=seed)
+    bench(console, settings, out, shlex.join(["python3", *sys.argv]))

@@ -1,0 +1,84 @@
+"""What the commands share: the application, arguments of several, how errors are reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Which loss should I train my detector or segmenter with, and is the difference real?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Config = Annotated[
+    str, typer.Argument(help="A YAML file, or the name of a shipped experiment (see `list`).")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Overrides such as train.epochs=4 or matrix.boxes.repetitions=2."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Runs at a time; default: the number of cores.")
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOSSBENCH_CACHE",
+        help="Folder of the decoded images; run and inspect keep them in results/.cache.",
+    ),
+]
+
+
+def reports_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's mistake ends with its message and exit code 2; Ctrl-C with 130."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        # Late: this module pulls in pydantic, which `--help` has no use for.
+        from benchmark.options import UserError
+
+        try:
+            return command(*args, **kwargs)
+        except UserError as error:
+            errors.print(f"[red]error:[/] {_plain(error)}")
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            errors.print("stopped")
+            raise typer.Exit(130) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            errors.print(f"[red]error:[/] {_plain(error.filename)}: {_plain(error.strerror)}")
+            raise typer.Exit(2) from None
+
+    return guarded
+
+
+def _plain(error: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
