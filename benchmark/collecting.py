@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.config import CellConfig, Experiment, Stage
@@ -138,8 +139,32 @@ def _runs(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
 
 
 def _history(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
-    rows = [{**run.identity, **row} for run in finals for row in run.folder.history()]
-    return _frame(rows, experiment)
+    """All histories; files of the same columns are read as one, which is twice as fast."""
+    alike: dict[str, list[tuple[_Run, str]]] = {}
+    for run in finals:
+        header, _, body = run.folder.history_text().partition("\n")
+        if body:
+            alike.setdefault(header, []).append((run, body))
+    tables = [_histories(header, runs) for header, runs in alike.items()]
+    return _sorted(pd.concat(tables), experiment) if tables else _frame([], experiment)
+
+
+def _histories(header: str, runs: list[tuple[_Run, str]]) -> pd.DataFrame:
+    """Histories of the same columns below one another, with the runs' identities before them."""
+    columns = header.split(",")
+    counts = [body.count("\n") for _, body in runs]
+    cells = "".join(body for _, body in runs).replace("\n", ",").split(",")[:-1]
+    try:
+        values = np.array([float(cell) if cell else np.nan for cell in cells])
+        table = pd.DataFrame(values.reshape(sum(counts), len(columns)), columns=columns)
+        table["epoch"] = table["epoch"].astype(int)
+    except (ValueError, KeyError):  # some file is damaged: reading them one by one names it
+        return pd.DataFrame(
+            [{**run.identity, **row} for run, _ in runs for row in run.folder.history()]
+        )
+    identities = pd.DataFrame([run.identity for run, _ in runs])
+    repeated = identities.loc[identities.index.repeat(counts)].reset_index(drop=True)
+    return pd.concat([repeated, table], axis=1)
 
 
 def _tuning(tuning: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
@@ -190,14 +215,22 @@ def _tune_metrics(experiment: Experiment | None) -> dict[tuple[str, str, str], s
 def _frame(
     rows: list[dict[str, Any]], experiment: Experiment | None, then_by: list[str] | None = None
 ) -> pd.DataFrame:
-    """Rows as a frame, losses in the experiment's order, with numbers as numbers."""
+    """Rows as a frame in order, with numbers as numbers."""
     frame = pd.DataFrame(rows, columns=None if rows else IDENTITY_COLUMNS)
     text = {*TEXT_COLUMNS, "options", "metric"}
     for column in frame.columns.difference(list(text)):
         frame[column] = pd.to_numeric(frame[column])
+    return _sorted(frame, experiment, then_by)
+
+
+def _sorted(
+    frame: pd.DataFrame, experiment: Experiment | None, then_by: list[str] | None = None
+) -> pd.DataFrame:
+    """Runs of a table together, losses in the experiment's order, others after them by name."""
     order = [] if experiment is None else experiment.loss_labels()
     position = {label: i for i, label in enumerate(order)}
-    rank = frame["loss"].map(lambda label: (position.get(label, len(order)), str(label)))
+    labels = sorted(set(frame["loss"]), key=lambda label: (position.get(label, len(order)), label))
+    rank = frame["loss"].map({label: i for i, label in enumerate(labels)})
     by = ["task", "dataset", "model", "_rank", *(then_by or []), "repetition"]
     return (
         frame.assign(_rank=rank)

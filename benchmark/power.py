@@ -44,9 +44,9 @@ LOOK: Any = {
 NOTE = (
     "All but repetitions in percentage points. sd: of the paired differences. Detectable: the "
     "true difference that so many pairs find with power {power:g} in a two-sided paired t-test at "
-    "{alpha:g}, for one comparison alone. Repetitions needed: to find a difference like that; "
-    "below it, the same at the ends of the {level:g} % interval of the sd, which few repetitions "
-    "leave wide."
+    "{alpha:g}, for one comparison alone; after a correction for several, it is larger. "
+    "Repetitions needed: to find a difference like that; below it, the same at the ends of the "
+    "{level:g} % interval of the sd, which few repetitions leave wide."
 )
 FOUND = (
     "The difference found is no good guide to the true one: of several losses, those that came "

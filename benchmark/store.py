@@ -155,6 +155,11 @@ class RunFolder:
                     f"{file}: is damaged ({error!r}); delete the folder to train the run again"
                 ) from None
 
+    def history_text(self) -> str:
+        """The history's file as it lies there, with plain line ends; "" before the first epoch."""
+        file = self.path / "history.csv"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
     def write_details(self, details: dict[str, Any]) -> None:
         """Keep the breakdowns of the test metrics; before :meth:`finish`."""
         write_text(self.path / "details.json", _compact_json(details))

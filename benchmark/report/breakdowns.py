@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,13 @@ def curve(details: Details, *path: str, level: float = 0.95) -> pd.DataFrame:
         A frame with :data:`CURVE_COLUMNS`; ``n`` runs have a value there, the interval is NaN
         for fewer than 2. Losses without the curve are absent.
     """
-    frames = []
+    parts = []
     for loss, runs in _recorded(details, path).items():
         table = _aligned({rep: (r["x"], r["y"]) for rep, r in runs.items()})
         if len(table.columns):
             means = _intervals(table.to_numpy(), level)
-            frames.append(_frame(loss, means.columns(), x=table.columns.to_numpy()))
-    return _joined(frames, CURVE_COLUMNS)
+            parts.append(_part(loss, means.columns(), x=table.columns.to_numpy()))
+    return _joined(parts, CURVE_COLUMNS)
 
 
 def names(details: Details, *path: str) -> list[str]:
@@ -86,12 +87,12 @@ def grouped(
     }
     names = list(dict.fromkeys(name for table in tables.values() for name in table.columns))
     counts = _counts(recorded)
-    frames = []
+    parts = []
     for loss, table in tables.items():
         columns = _compared(table, names, tables.get(str(baseline)), loss == baseline, level)
         group_counts = [counts.get(name, float("nan")) for name in names]
-        frames.append(_frame(loss, columns, group=names, count=group_counts))
-    return _joined(frames, GROUPED_COLUMNS)
+        parts.append(_part(loss, columns, group=names, count=group_counts))
+    return _joined(parts, GROUPED_COLUMNS)
 
 
 def single(
@@ -133,15 +134,15 @@ def localisation(details: Details, level: float = 0.95) -> pd.DataFrame:
         A frame with :data:`HISTOGRAM_COLUMNS`: ``mean`` is the mean share in [x_low, x_high)
         over the ``n`` runs; the shares of a loss sum to 1.
     """
-    frames = []
+    parts = []
     for loss, runs in _recorded(details, ("localisation",)).items():
         edges = _floats(next(iter(runs.values()))["edges"])
         counts = np.array([_floats(r["count"]) for r in runs.values()])
         totals = counts.sum(axis=1, keepdims=True)
         shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
         columns = _intervals(shares, level).columns()
-        frames.append(_frame(loss, columns, x_low=edges[:-1], x_high=edges[1:]))
-    return _joined(frames, HISTOGRAM_COLUMNS)
+        parts.append(_part(loss, columns, x_low=edges[:-1], x_high=edges[1:]))
+    return _joined(parts, HISTOGRAM_COLUMNS)
 
 
 def calibration(details: Details) -> pd.DataFrame:
@@ -154,7 +155,7 @@ def calibration(details: Details) -> pd.DataFrame:
         (Guo et al., "On calibration of modern neural networks", ICML 2017, eq. 3) is recorded:
         ``single(details, "calibration", "ece")``.
     """
-    frames = []
+    parts = []
     for loss, runs in _recorded(details, ("calibration",)).items():
         edges = _floats(next(iter(runs.values()))["edges"])
         counts = np.array([_floats(r["count"]) for r in runs.values()])
@@ -163,8 +164,8 @@ def calibration(details: Details) -> pd.DataFrame:
         for name in ("confidence", "accuracy"):
             sums = np.nansum(counts * np.array([_floats(r[name]) for r in runs.values()]), axis=0)
             columns[name] = np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0)
-        frames.append(_frame(loss, columns, x_low=edges[:-1], x_high=edges[1:]))
-    return _joined(frames, CALIBRATION_COLUMNS)
+        parts.append(_part(loss, columns, x_low=edges[:-1], x_high=edges[1:]))
+    return _joined(parts, CALIBRATION_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -222,11 +223,11 @@ def _with_columns(table: pd.DataFrame, names: list[Any]) -> pd.DataFrame:
 
 def _singles(tables: dict[str, pd.DataFrame], baseline: str | None, level: float) -> pd.DataFrame:
     against = tables.get(str(baseline))
-    frames = [
-        _frame(loss, _compared(table, ["value"], against, loss == baseline, level))
+    parts = [
+        _part(loss, _compared(table, ["value"], against, loss == baseline, level))
         for loss, table in tables.items()
     ]
-    return _joined(frames, SINGLE_COLUMNS)
+    return _joined(parts, SINGLE_COLUMNS)
 
 
 def _recorded(details: Details, path: tuple[str, ...]) -> dict[str, dict[int, Any]]:
@@ -268,11 +269,16 @@ def _floats(values: Any) -> Floats:
     return np.array(values, dtype=np.float64)  # None, which JSON has for NaN, becomes NaN
 
 
-def _frame(loss: str, columns: dict[str, Any], **first: Any) -> pd.DataFrame:
-    return pd.DataFrame({**first, **columns, "loss": loss})
+def _part(loss: str, columns: dict[str, Any], **first: Any) -> dict[str, Any]:
+    """The rows of one loss, as columns."""
+    parts = {**first, **columns}
+    return {"loss": [loss] * len(parts["mean" if "mean" in parts else "count"]), **parts}
 
 
-def _joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    if not frames:
+def _joined(parts: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """The rows of all losses; one frame for all, as making one takes longer than its numbers."""
+    if not parts:
         return pd.DataFrame(columns=columns)
-    return pd.concat(frames, ignore_index=True)[columns]
+    return pd.DataFrame(
+        {name: list(chain.from_iterable(part[name] for part in parts)) for name in columns}
+    )

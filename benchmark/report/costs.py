@@ -32,7 +32,8 @@ def duration(seconds: float) -> str:
 
 
 def costs(runs: pd.DataFrame, history: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
-    """One row a loss of every (task, data set, model), in the order of the runs.
+    """One row a loss of every (task, data set, model): in the order of the runs, then those that
+    only the tuning has so far.
 
     Returns:
         A frame with :data:`COST_COLUMNS`: over the ``n`` done runs the mean and standard deviation
@@ -40,7 +41,8 @@ def costs(runs: pd.DataFrame, history: pd.DataFrame, tuning: pd.DataFrame) -> pd
         ``runs`` that left a time, diverged ones included, and the sum of their seconds; the same
         of the tuning runs. NaN where nothing was measured; sums of nothing are 0.
     """
-    keys = runs[LOSS].drop_duplicates()
+    runs = runs.reindex(columns=[*LOSS, "status", "seconds"])
+    keys = pd.concat([runs[LOSS], tuning.reindex(columns=LOSS)]).drop_duplicates()
     if keys.empty:
         return pd.DataFrame(columns=COST_COLUMNS)
     done = _by_loss(runs[runs["status"] == "done"], "seconds")

@@ -56,13 +56,16 @@ def late_range(curves: pd.DataFrame) -> list[float]:
 
 
 def areas(panel: Panel, level: float) -> pd.DataFrame:
-    """Area under the curve by epoch, one row a loss of the panel, best loss first.
+    """Area under the curve by epoch of the done runs, one row a loss of the panel, best first.
+
+    A run under way has no part: its curve still lacks epochs that others have.
 
     Returns:
         Indexed by loss: ``mean`` and ``sd`` over ``n`` runs, and ``diff``, ``diff_low``,
         ``diff_high``: the mean paired difference to the baseline with its interval.
     """
-    found = area_under(panel.history, panel.metric)
+    done = panel.history[panel.history["status"] == "done"]
+    found = area_under(done, panel.metric)
     table = found.pivot(index="repetition", columns="loss", values="area")
     rows = {}
     for loss in panel.losses:

@@ -21,6 +21,7 @@ from benchmark.report.tables.runs import run_tables
 from benchmark.report.tables.summary import summary_tables
 from benchmark.report.tables.tuning import tuning_tables
 from benchmark.statistics import (
+    GROUP,
     RUN_COLUMNS,
     mean_ranks,
     pooled_differences,
@@ -69,7 +70,7 @@ def _runs(data: ReportData, summary: pd.DataFrame) -> Sheet:
 
 
 def _cost(data: ReportData, summary: pd.DataFrame) -> Sheet | None:
-    if data.runs.empty or "seconds" not in data.runs:
+    if data.tuning.empty and (data.runs.empty or "seconds" not in data.runs):
         return None
     frame = costs(data.runs, data.history, data.tuning)
     return Sheet(frame, "Cost", cost_tables(frame))
@@ -78,7 +79,12 @@ def _cost(data: ReportData, summary: pd.DataFrame) -> Sheet | None:
 def _tuning(data: ReportData, summary: pd.DataFrame) -> Sheet | None:
     if data.tuning.empty:
         return None
-    return Sheet(data.tuning, "Tuning", tuning_tables(sensitivity(data.tuning)))
+    found = sensitivity(data.tuning)
+    # Rank 1 is chosen only once every run of its loss's tuning has ended.
+    by = [*GROUP, "loss", "setting"]
+    used = data.tuning.groupby(by)["chosen"].any()
+    found["chosen"] = used.loc[pd.MultiIndex.from_frame(found[by])].to_numpy()
+    return Sheet(data.tuning, "Tuning", tuning_tables(found))
 
 
 def _breakdowns(data: ReportData, summary: pd.DataFrame) -> Sheet | None:

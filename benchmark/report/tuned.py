@@ -97,7 +97,7 @@ def level_axis(settings: Iterable[Setting]) -> str | None:
     """
     known = list(settings)
     for name in SWEPT:
-        if len(_tried(known, name)) > 1:
+        if len(tried(known, name)) > 1:
             return name
     return None
 
@@ -108,7 +108,7 @@ def lines_of(settings: Iterable[Setting], axis: str) -> dict[str, list[Setting]]
     The text of a curve names only what varies; it is "" where there is but one.
     """
     known = list(settings)
-    others = [name for name in SWEPT if name != axis and len(_tried(known, name)) > 1]
+    others = [name for name in SWEPT if name != axis and len(tried(known, name)) > 1]
     curves: dict[str, list[Setting]] = {}
     for setting in sorted(known, key=lambda s: getattr(s, axis)):
         parts = [f"{name}={getattr(setting, name):g}" for name in others]
@@ -117,12 +117,15 @@ def lines_of(settings: Iterable[Setting], axis: str) -> dict[str, list[Setting]]
 
 
 def at_edge(settings: Iterable[Setting]) -> list[str]:
-    """How the chosen setting lies at an end of what was tried: ``weight 8, the largest tried``."""
+    """How the chosen setting lies at an end of what was tried: ``weight 8, the largest tried``.
+
+    Nothing is said of a setting that was chosen for want of a complete one.
+    """
     known = list(settings)
     texts = []
-    for setting in (s for s in known if s.chosen):
+    for setting in (s for s in known if s.chosen and s.complete):
         for name in SWEPT:
-            values = _tried(known, name)
+            values = tried(known, name)
             value = getattr(setting, name)
             if len(values) > 1 and value in (values[0], values[-1]):
                 end = "smallest" if value == values[0] else "largest"
@@ -130,7 +133,19 @@ def at_edge(settings: Iterable[Setting]) -> list[str]:
     return texts
 
 
-def _tried(settings: Iterable[Setting], name: str) -> list[float]:
+def unsupported(settings: Iterable[Setting]) -> str:
+    """Why the chosen setting is none that the tuning found best; "" where it is."""
+    known = list(settings)
+    if not any(s.chosen and not s.complete for s in known):
+        return ""
+    lacking = "diverged run" if all(s.diverged for s in known) else "run without a value"
+    return (
+        f"every setting has a {lacking}; the final runs use the one with the fewest (the first "
+        "of equals)"
+    )
+
+
+def tried(settings: Iterable[Setting], name: str) -> list[float]:
     """Distinct values of ``weight`` or ``lr``, ascending."""
     values = {getattr(setting, name) for setting in settings}
     return sorted(value for value in values if not math.isnan(value))

@@ -52,6 +52,7 @@ from benchmark.statistics.significance import (
     sign_flip_test,
     significance_note,
     smallest_p,
+    strictest_level,
     t_test,
     wilcoxon_test,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "sign_flip_test",
     "significance_note",
     "smallest_p",
+    "strictest_level",
     "summarise",
     "summarise_times",
     "t_test",

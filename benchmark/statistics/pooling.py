@@ -25,7 +25,8 @@ MIN_DATASETS_BETWEEN = 3
 
 POOLED_COLUMNS = [
     *("task", "model", "loss", "baseline", "metric", "level"),
-    *("datasets", "names", "left_out", "n_pairs", "diverged", "baseline_diverged"),
+    *("datasets", "names", "left_out", "n_pairs"),
+    *("diverged", "baseline_diverged", "no_value", "baseline_no_value"),
     *("diff", "diff_low", "diff_high", "df", "p_value", "verdict", "claim"),
     *("between_low", "between_high"),
 ]
@@ -33,12 +34,14 @@ POOLED_COLUMNS = [
 
 @dataclass(frozen=True)
 class Stratum:
-    """The comparison of two losses on one data set."""
+    """The comparison of two losses on one data set, with the runs of each that lack a value."""
 
     name: str
     difference: Estimate
     diverged: int
     baseline_diverged: int
+    no_value: int
+    baseline_no_value: int
 
 
 def pooled_differences(
@@ -100,13 +103,15 @@ def _strata(
     strata.pop(baseline, None)
     for dataset, group in runs.groupby("dataset", sort=False):
         table = scores(group, metric)
-        diverged = group["loss"][group["status"] == "diverged"].value_counts()
         if baseline not in table:
             continue
+        diverged = group["loss"][group["status"] == "diverged"].value_counts()
+        done = group["loss"][group["status"] == "done"].value_counts()
+        no_value = done.sub(table.count(), fill_value=0)
         for loss in table.columns.drop(baseline):
             difference = paired_difference(table[loss], table[baseline], level)
-            counts = int(diverged.get(loss, 0)), int(diverged.get(baseline, 0))
-            strata[str(loss)].append(Stratum(str(dataset), difference, *counts))
+            lost = [int(n.get(x, 0)) for n in (diverged, no_value) for x in (loss, baseline)]
+            strata[str(loss)].append(Stratum(str(dataset), difference, *lost))
     return strata
 
 
@@ -115,22 +120,23 @@ def _pool(strata: list[Stratum], level: float) -> dict[str, Any]:
     pooled = pool([stratum.difference for stratum in used], level)
     between = mean_interval(pd.Series([s.difference.mean for s in used]), level)
     enough = len(used) >= MIN_DATASETS_BETWEEN
-    diverged = sum(stratum.diverged for stratum in strata)
-    baseline_diverged = sum(stratum.baseline_diverged for stratum in strata)
+    lost = {
+        name: sum(getattr(stratum, name) for stratum in strata)
+        for name in ("diverged", "baseline_diverged", "no_value", "baseline_no_value")
+    }
     fewest = min(stratum.difference.n for stratum in used)
     return {
         "datasets": len(used),
         "names": ", ".join(stratum.name for stratum in used),
         "left_out": ", ".join(s.name for s in strata if s.difference.n < 2),
         "n_pairs": pooled.estimate.n,
-        "diverged": diverged,
-        "baseline_diverged": baseline_diverged,
+        **lost,
         "diff": pooled.estimate.mean,
         "diff_low": pooled.estimate.low,
         "diff_high": pooled.estimate.high,
         "df": pooled.df,
         "p_value": pooled.p_value,
-        "verdict": verdict(pooled.estimate, fewest, diverged > 0, baseline_diverged > 0),
+        "verdict": verdict(pooled.estimate, fewest, **{k: n > 0 for k, n in lost.items()}),
         "between_low": between.low if enough else float("nan"),
         "between_high": between.high if enough else float("nan"),
     }

@@ -133,6 +133,14 @@ def significance_note(n: int, bound: float, comparisons: int, level: float = 0.9
     )
 
 
+def strictest_level(level: float, comparisons: int) -> float:
+    """Level of the test that the smallest p-value must pass in Holm's correction.
+
+    That is ``1 - (1 - level) / comparisons``; ``level`` itself for none or one.
+    """
+    return 1 - (1 - level) / max(comparisons, 1)
+
+
 def threshold(level: float) -> float:
     """Largest p-value that counts as significant: ``1 - level``, rounding errors allowed for."""
     return 1 - level + SAME

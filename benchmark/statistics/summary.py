@@ -20,23 +20,29 @@ from benchmark.statistics.frames import (
     scores,
 )
 from benchmark.statistics.improvement import probability_of_improvement
-from benchmark.statistics.intervals import Bootstrap, bootstrap_interval, paired_difference
+from benchmark.statistics.intervals import (
+    Bootstrap,
+    Estimate,
+    bootstrap_interval,
+    paired_difference,
+)
 from benchmark.statistics.power import detectable_difference
 from benchmark.statistics.significance import (
     holm,
     sign_flip_test,
     significance_note,
     smallest_p,
+    strictest_level,
     t_test,
 )
 from benchmark.statistics.verdicts import claims, verdict
 
 SUMMARY_COLUMNS = [
     *GROUP,
-    *("rank", "loss", "metric", "n", "diverged", "failed", "unfinished"),
+    *("rank", "loss", "metric", "n", "no_value", "diverged", "failed", "unfinished"),
     *("mean", "std", "min", "max", "iqm"),
     *("baseline", "level", "diff", "diff_low", "diff_high", "n_pairs", "verdict", "claim"),
-    *("correlation", "p_value", "p_holm", "p_note", "detectable"),
+    *("correlation", "p_value", "p_holm", "p_note", "t_p_holm", "detectable"),
     *("improvement", "improvement_low", "improvement_high", "improvement_n"),
     *REFERENCES,
 ]
@@ -58,7 +64,8 @@ def summarise(
 
     Returns:
         A frame with :data:`SUMMARY_COLUMNS`: ``n`` done runs with a value of the metric, the
-        counts of ``diverged``, ``failed`` (timed out included) and ``unfinished`` runs;
+        counts of done runs without one (``no_value``) and of ``diverged``, ``failed`` (timed out
+        included) and ``unfinished`` runs;
         ``mean``, ``std`` (n - 1), ``min``, ``max`` and interquartile mean ``iqm`` over the n;
         ``diff`` to the baseline with its interval over ``n_pairs`` repetitions done by both;
         what the untrained model and the trivial predictor get; and ``verdict``:
@@ -68,7 +75,10 @@ def summarise(
           degree of freedom: the interval rests on one distance between two numbers, and nothing
           in them could show that its assumption of normal differences fails;
         - "better", "worse": the interval excludes 0;
-        - "cannot tell": it does not. This is not a finding that the losses are equal.
+        - "diverged": it does, but in favour of a side with a diverged run, or runs that diverged
+          leave fewer than 3 pairs;
+        - "cannot tell": it does not exclude 0, or it does in favour of a side with a done run
+          that has no value. This is not a finding that the losses are equal.
 
         Losses with a diverged run come after all those without, the more the later, and a loss
         with no value comes last; otherwise the mean decides. What diverged has no value: means
@@ -79,12 +89,16 @@ def summarise(
         losses no different from the baseline, one "better" or "worse" is expected at 95 %.
         ``claim`` is the verdict "better" or "worse" where the paired t-test behind the interval
         also survives Holm's correction over the comparisons of the same table that have at
-        least 2 pairs; elsewhere "".
+        least 2 pairs, that is where ``t_p_holm``, the corrected p-value, is at most
+        ``1 - level``; elsewhere "".
 
         Beside these, of the pairs: their ``correlation``; the exact sign-flip test's
         ``p_value``, ``p_holm`` after Holm's correction over the comparisons of the table with a
         pair, and ``p_note`` where so few pairs cannot reach ``1 - level``; ``detectable``, the
-        difference that as many pairs find with power 0.8 when their spread is what was found.
+        difference that as many pairs find with power 0.8, when their spread is what was found,
+        at the strictest step of Holm's correction: ``(1 - level) / m`` for the ``m`` comparisons
+        that have at least 2 pairs. A difference that is found there is a claim whatever the
+        others show.
         ``improvement`` is the share of ``improvement_n`` repetitions in which the loss beats the
         baseline, with the Clopper-Pearson interval; here a diverged run counts, as lost against
         every run that is done.
@@ -114,7 +128,7 @@ def with_bootstrap(
         A copy with ``boot_low`` and ``boot_high`` (NaN below 2 pairs), and ``boot_caution``: what
         :attr:`benchmark.statistics.Estimate.caution` says of the interval.
     """
-    tables = {key: rows for key, rows in groups(runs)}
+    tables = dict(groups(runs))
     found = []
     for row in summary.to_dict("records"):
         table = scores(tables[row["task"], row["dataset"], row["model"]], row["metric"])
@@ -156,6 +170,7 @@ def _describe(loss: str, values: pd.Series, count: Mapping[str, int]) -> dict[st
     return {
         "loss": loss,
         "n": int(values.count()),
+        "no_value": count["done"] - int(values.count()),
         "diverged": count["diverged"],
         "failed": count["failed"] + count["timed out"],
         "unfinished": count["running"] + count["pending"],
@@ -189,26 +204,36 @@ def _compare(
     baseline = rows[0]["baseline"]
     nothing = pd.Series(float("nan"), table.index)
     against, against_ranked = table.get(baseline, nothing), ranked.get(baseline, nothing)
-    baseline_diverged = any(row["loss"] == baseline and row["diverged"] for row in rows)
+    own = next((row for row in rows if row["loss"] == baseline), {"diverged": 0, "no_value": 0})
     others = [row for row in rows if row["loss"] != baseline]
-    t_tests = []
-    for row in others:
+    found = [paired_difference(table[row["loss"]], against, level) for row in others]
+    strictest = strictest_level(level, sum(difference.n >= 2 for difference in found))
+    for row, difference in zip(others, found, strict=True):
         values = table[row["loss"]]
-        found = paired_difference(values, against, level)
         better = probability_of_improvement(ranked[row["loss"]], against_ranked, level)
-        t_tests.append(t_test(found))
-        row |= {"diff": found.mean, "diff_low": found.low, "diff_high": found.high}
-        row |= {"n_pairs": found.n, "correlation": pairing_correlation(values, against)}
-        row |= {"verdict": verdict(found, found.n, row["diverged"] > 0, baseline_diverged)}
-        row |= {"detectable": detectable_difference(found.sd, found.n, level=level)}
+        row |= {"diff": difference.mean, "diff_low": difference.low, "diff_high": difference.high}
+        row |= {"n_pairs": difference.n, "correlation": pairing_correlation(values, against)}
+        row |= {"verdict": _verdict(difference, row, own)}
+        row |= {"detectable": detectable_difference(difference.sd, difference.n, level=strictest)}
         row |= {"p_value": sign_flip_test(values - against)}
         row |= {"improvement": better.mean, "improvement_n": better.n}
         row |= {"improvement_low": better.low, "improvement_high": better.high}
-    for row, claim in zip(
-        others, claims([r["verdict"] for r in others], t_tests, level), strict=True
-    ):
-        row["claim"] = claim
+    t_tests = [t_test(difference) for difference in found]
+    named = claims([row["verdict"] for row in others], t_tests, level)
+    for row, claim, p in zip(others, named, holm(t_tests), strict=True):
+        row |= {"claim": claim, "t_p_holm": float(p)}
     _correct(others, level)
+
+
+def _verdict(difference: Estimate, row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    return verdict(
+        difference,
+        difference.n,
+        row["diverged"] > 0,
+        baseline["diverged"] > 0,
+        no_value=row["no_value"] > 0,
+        baseline_no_value=baseline["no_value"] > 0,
+    )
 
 
 def _correct(rows: list[dict[str, Any]], level: float) -> None:

@@ -53,7 +53,7 @@ def metric_by_loss(panel: Panel) -> Figure:
 def paired_differences(panel: Panel) -> Figure:
     """Difference of each loss to the baseline: every repetition, the mean, and its t-interval.
 
-    A hollow mean is one that the verdict "cannot tell" goes with.
+    A mean is filled where better or worse holds after Holm's correction, as on the page.
     """
     baseline = str(panel.summary["baseline"].iloc[0])
     others = panel.summary[panel.summary["loss"] != baseline]
@@ -67,14 +67,14 @@ def paired_differences(panel: Panel) -> Figure:
         add_row(ax, row, table[loss["loss"]] - table[baseline], style)
         if loss["n_pairs"] >= MIN_PAIRS:
             mean, half = 100 * loss["diff"], 100 * (loss["diff_high"] - loss["diff"])
-            add_interval(ax, row, mean, half, style, hollow=loss["verdict"] == "cannot tell")
+            add_interval(ax, row, mean, half, style, hollow=not loss["claim"])
     add_loss_axis(ax, others["loss"].tolist())
     handles: list[Artist] = [grey_handle("one repetition", size=3)]
-    judged = set(others["verdict"])
-    if judged & {"better", "worse"}:
-        handles.append(grey_handle("better or worse", line=1.2))
-    if "cannot tell" in judged:
-        handles.append(grey_handle("cannot tell", line=1.2, hollow=True))
+    claimed = others.loc[others["n_pairs"] >= MIN_PAIRS, "claim"] != ""
+    if claimed.any():
+        handles.append(grey_handle("better or worse, corrected", line=1.2))
+    if not claimed.all():
+        handles.append(grey_handle("neither", line=1.2, hollow=True))
     unit = "percentage points"
     if (others["n_pairs"] >= MIN_PAIRS).any():
         unit += f"; mean and {100 * panel.summary['level'].iloc[0]:g} % t-interval"

@@ -42,10 +42,13 @@ class PageContext:
 
     @cached_property
     def losses(self) -> dict[str, dict[str, Style]]:
-        """Task -> label -> how the loss looks, in the order of the runs."""
+        """Task -> label -> how the loss looks: in the order of the runs, then those only tuned."""
+        known = [f[["task", "loss"]] for f in (self.data.runs, self.data.tuning) if len(f)]
+        if not known:
+            return {}
         return {
             str(task): loss_styles(list(dict.fromkeys(map(str, rows["loss"]))))
-            for task, rows in self.data.runs.groupby("task", sort=False)
+            for task, rows in pd.concat(known).groupby("task", sort=False)
         }
 
     @cached_property

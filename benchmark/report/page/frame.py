@@ -10,7 +10,7 @@ from benchmark.report.page.axis import Axis, wrapped
 from benchmark.report.page.clip import Point
 from benchmark.report.page.marks import loss_attribute, text_element, tip_attribute
 
-CHARACTER = 7.1  # width of a character of the charts' 13 px text, on the safe side
+CHARACTER = 7.6  # width of a character of the charts' 13 px text, on the safe side
 LINE = 15  # height of a line of it
 
 

@@ -15,17 +15,32 @@ from benchmark.report.tables.formats import (
 )
 from benchmark.report.tables.formatted import TextTable
 from benchmark.report.tables.runs import run_tables, used_settings
-from benchmark.report.tables.summary import bootstrap_remarks, summary_tables
+from benchmark.report.tables.summary import (
+    CLAIMS,
+    DIVERGED,
+    NO_VALUE,
+    bootstrap_remarks,
+    bootstrap_text,
+    not_finished,
+    paired,
+    summary_tables,
+)
 from benchmark.report.tables.words import REFERENCE_LABELS, WORDS, TaskWords
 
 __all__ = [
+    "CLAIMS",
+    "DIVERGED",
+    "NO_VALUE",
     "REFERENCE_LABELS",
     "UNKNOWN",
     "WORDS",
     "TaskWords",
     "TextTable",
     "bootstrap_remarks",
+    "bootstrap_text",
     "difference",
+    "not_finished",
+    "paired",
     "percent",
     "plain",
     "points",

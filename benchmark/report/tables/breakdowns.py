@@ -15,6 +15,7 @@ from benchmark.report.breakdowns import (
     matched_share,
     single,
 )
+from benchmark.report.curve_points import OVERLAPS, read_at
 from benchmark.report.data import ReportData
 from benchmark.statistics import GROUP, groups
 
@@ -56,6 +57,9 @@ def _breakdowns(details: Details, baseline: str) -> Iterator[tuple[str, pd.DataF
     found = {
         **{"/".join(path): curve(details, *path) for path in CURVES},
         **{"/".join(path): grouped(details, *path, baseline=baseline) for path in GROUPS},
+        "by_iou/points": grouped(
+            read_at(details, "by_iou", places=OVERLAPS), "points", baseline=baseline
+        ),
         **{
             f"precision_recall/{name}": curve(details, "precision_recall", name) for name in recalls
         },

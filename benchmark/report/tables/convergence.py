@@ -12,6 +12,7 @@ from benchmark.report.tables.formats import UNKNOWN, percent, plain, spread
 from benchmark.report.tables.formatted import TextTable
 from benchmark.statistics import GROUP, Target, groups
 
+WITHOUT_DIVERGED = "Diverged runs have no part in the area, which flatters a loss that has any."
 AREA_COLUMNS = ["area_mean", "area_sd", "n", "area_diff", "area_diff_low", "area_diff_high"]
 TARGET_COLUMNS = ["target_metric", "target", "target_source"]
 TIME_COLUMNS = ["runs", "reached", "epochs", "seconds"]
@@ -26,11 +27,11 @@ def convergence_frame(
         targets: as :func:`benchmark.statistics.targets_of` gives them.
 
     Returns:
-        A frame with ``task, dataset, model, loss, metric``; as fractions ``area_mean`` and
-        ``area_sd`` (n - 1) over the ``n`` runs with a whole curve, by epochs, and the mean
-        paired difference to the baseline with its interval; the target, how many of the
-        ``runs`` ``reached`` it, and ``epochs`` and ``seconds`` of training by which half had,
-        ``inf`` where more than half never did. NaN where there is no target.
+        A frame with ``task, dataset, model, loss, metric`` and the number of ``diverged`` runs;
+        as fractions ``area_mean`` and ``area_sd`` (n - 1) over the ``n`` done runs, by epochs,
+        and the mean paired difference to the baseline with its interval; the target, how many of
+        the ``runs`` ``reached`` it, and ``epochs`` and ``seconds`` of training by which half
+        had, ``inf`` where more than half never did. NaN where there is no target.
         Tables without a curve are absent.
     """
     frames = [
@@ -38,7 +39,7 @@ def convergence_frame(
         for panel in subjects
         if panel.metric in panel.history and panel.history[panel.metric].notna().any()
     ]
-    columns = [*GROUP, "loss", "metric", *AREA_COLUMNS, *TARGET_COLUMNS, *TIME_COLUMNS]
+    columns = [*GROUP, "loss", "metric", "diverged", *AREA_COLUMNS, *TARGET_COLUMNS, *TIME_COLUMNS]
     if not frames:
         return pd.DataFrame(columns=columns)
     return pd.concat(frames, ignore_index=True)[columns]
@@ -46,7 +47,8 @@ def convergence_frame(
 
 def _of_table(panel: Panel, target: Target | None) -> pd.DataFrame:
     frame = areas(panel, float(panel.summary["level"].iloc[0])).set_axis(AREA_COLUMNS, axis=1)
-    frame = frame.rename_axis("loss").assign(metric=panel.metric)
+    diverged = panel.summary.set_index("loss")["diverged"]
+    frame = frame.rename_axis("loss").assign(metric=panel.metric, diverged=diverged)
     if target is None:
         return frame.reindex(columns=[*frame, *TARGET_COLUMNS, *TIME_COLUMNS]).reset_index()
     found = times(panel, target)[["n", "reached", "epochs", "seconds"]].set_axis(
@@ -61,7 +63,7 @@ def _of_table(panel: Panel, target: Target | None) -> pd.DataFrame:
 def convergence_tables(frame: pd.DataFrame) -> list[TextTable]:
     """One table for each (task, data set, model) of :func:`convergence_frame`."""
     return [
-        TextTable(f"{', '.join(key)}: convergence", _cells(rows), _caption(rows.iloc[0]))
+        TextTable(f"{', '.join(key)}: convergence", _cells(rows), _caption(rows))
         for key, rows in groups(frame)
     ]
 
@@ -87,12 +89,15 @@ def _time(value: float, digits: int) -> str:
     return "never" if value == math.inf else plain(value, digits)
 
 
-def _caption(first: pd.Series) -> str:
+def _caption(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
     text = (
         f"Area: mean height of the curve of {first['metric']} on the validation split over the "
         "epochs, before training included; mean ± standard deviation over the runs with a whole "
         "curve."
     )
+    if rows["diverged"].any():
+        text += f" {WITHOUT_DIVERGED}"
     if pd.isna(first["target"]):
         return text
     return (

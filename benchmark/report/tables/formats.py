@@ -20,8 +20,14 @@ def spread(mean: float, sd: float) -> str:
 
 
 def points(fraction: float) -> str:
-    """A difference in percentage points with its sign, ``+1.2`` or ``−0.3``."""
-    return UNKNOWN if math.isnan(fraction) else f"{100 * fraction:+.1f}".replace("-", "−")
+    """A difference in percentage points with its sign, ``+1.2`` or ``−0.3``.
+
+    What rounds to 0 from below is ``0.0``: a minus before it would tell what it does not show.
+    """
+    if math.isnan(fraction):
+        return UNKNOWN
+    text = f"{100 * fraction:+.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def difference(mean: float, low: float, high: float) -> str:

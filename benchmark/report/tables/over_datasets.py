@@ -6,6 +6,7 @@ import pandas as pd
 
 from benchmark.report.tables.formats import difference, percent
 from benchmark.report.tables.formatted import TextTable
+from benchmark.report.tables.summary import CLAIMS, DIVERGED
 from benchmark.statistics import critical_difference
 
 
@@ -32,7 +33,10 @@ def _pooled_cells(rows: pd.DataFrame) -> pd.DataFrame:
         "data sets": ordered["names"].tolist(),
         "pairs": [str(n) for n in ordered["n_pairs"]],
         "difference": _differences(ordered, "diff_low", "diff_high"),
-        "verdict": ordered["verdict"].tolist(),
+        "verdict": [
+            f"{verdict}*" if verdict in CLAIMS and not claim else verdict
+            for verdict, claim in zip(ordered["verdict"], ordered["claim"], strict=True)
+        ],
     }
     if ordered["between_low"].notna().any():
         cells["over other data sets"] = _differences(ordered, "between_low", "between_high")
@@ -51,6 +55,10 @@ def _pooled_caption(rows: pd.DataFrame) -> str:
         f"{100 * first['level']:g} % interval in [ ] is for other repetitions on these data sets "
         "and says nothing of other data sets."
     )
+    if (rows["verdict"].isin(CLAIMS) & (rows["claim"] == "")).any():
+        text += " *: does not survive Holm's correction for the number of comparisons here."
+    if (rows["verdict"] == "diverged").any():
+        text += f" {DIVERGED}"
     if rows["between_low"].notna().any():
         text += (
             " Over other data sets: the t-interval over the differences of the data sets, as if "

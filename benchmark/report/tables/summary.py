@@ -13,6 +13,21 @@ from benchmark.report.tables.words import REFERENCE_LABELS, WORDS
 from benchmark.statistics import MIN_PAIRS, REFERENCES, groups, reference, scores
 
 CLAIMS = ("better", "worse")
+MISSING = {
+    "diverged": "diverged",
+    "failed": "failed",
+    "unfinished": "unfinished",
+    "no_value": "without a value",
+}
+"""Column of the summary -> what its runs are called that are in no mean."""
+DIVERGED = (
+    "Diverged: no verdict, because runs diverged; either too few pairs are left, or the difference "
+    "is in favour of a side that lost runs, as it covers only those that survived."
+)
+NO_VALUE = (
+    "A run without a value is done, but the metric is not defined for it: it is in no mean, and no "
+    "verdict is given in favour of its loss."
+)
 
 
 def summary_tables(runs: pd.DataFrame, summary: pd.DataFrame) -> list[TextTable]:
@@ -45,21 +60,15 @@ def _cells(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         "setting": used[rows["loss"]].tolist(),
         f"{metric} (%)": [spread(*pair) for pair in zip(rows["mean"], rows["std"], strict=True)],
         "n": [str(n) for n in rows["n"]],
-        "not finished": [_not_finished(row) for _, row in rows.iterrows()],
-        "difference": [
-            difference(*bounds)
-            for bounds in zip(rows["diff"], rows["diff_low"], rows["diff_high"], strict=True)
-        ],
+        "not finished": [not_finished(row) for _, row in rows.iterrows()],
+        "difference": [paired(row) for _, row in rows.iterrows()],
         "verdict": [
             f"{verdict}*" if verdict in CLAIMS and not claim else verdict
             for verdict, claim in zip(rows["verdict"], rows["claim"], strict=True)
         ],
     }
     if "boot_low" in rows:
-        columns["bootstrap"] = [
-            "" if math.isnan(low) else f"[{points(low)}, {points(high)}]"
-            for low, high in zip(rows["boot_low"], rows["boot_high"], strict=True)
-        ]
+        columns["bootstrap"] = [bootstrap_text(row) for _, row in rows.iterrows()]
     for name in secondary:
         values = scores(runs, name)
         columns[f"{name} (%)"] = [
@@ -98,12 +107,16 @@ def _caption(task: str, rows: pd.DataFrame, shown: list[str]) -> str:
         sentences.append(
             "*: does not survive Holm's correction for the number of comparisons in this table."
         )
+    if (rows["verdict"] == "diverged").any():
+        sentences.append(DIVERGED)
     sentences += bootstrap_remarks(rows)
     if rows["diverged"].any():
         sentences.append(
             "Losses with diverged runs rank after those without, and as their means and "
             "differences cover only the runs that survived, no verdict is given in their favour."
         )
+    if "no_value" in rows and rows["no_value"].any():
+        sentences.append(NO_VALUE)
     sentences.append(
         "Untrained model: the same model before training. "
         f"Trivial predictor: looks at no image and {WORDS[task].trivial}."
@@ -123,5 +136,20 @@ def bootstrap_remarks(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _not_finished(row: pd.Series) -> str:
-    return ", ".join(f"{row[k]} {k}" for k in ("diverged", "failed", "unfinished") if row[k])
+def not_finished(row: pd.Series) -> str:
+    """How many runs of a row of the summary are in no mean, and why: ``1 diverged, 2 failed``."""
+    return ", ".join(f"{row[k]} {name}" for k, name in MISSING.items() if row.get(k, 0))
+
+
+def paired(row: pd.Series) -> str:
+    """The difference of a row of the summary; its interval from :data:`MIN_PAIRS` pairs on."""
+    low = row["diff_low"] if row["n_pairs"] >= MIN_PAIRS else math.nan
+    return difference(row["diff"], low, row["diff_high"])
+
+
+def bootstrap_text(row: pd.Series) -> str:
+    """The bootstrap interval of a row of the summary; "" below :data:`MIN_PAIRS` pairs."""
+    low, high = float(row.get("boot_low", math.nan)), float(row.get("boot_high", math.nan))
+    if math.isnan(low) or row["n_pairs"] < MIN_PAIRS:
+        return ""
+    return f"[{points(low)}, {points(high)}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.report.tables.formats import percent
+from benchmark.report.tables.formats import UNKNOWN, percent
 from benchmark.report.tables.formatted import TextTable
 from benchmark.statistics import groups
 
@@ -21,7 +21,9 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
     cells = {
         "loss": rows["loss"].tolist(),
         "setting": rows["setting"].tolist(),
-        f"{rows['metric'].iloc[0]} (%)": [percent(mean) for mean in rows["mean"]],
+        f"{rows['metric'].iloc[0]} (%)": [
+            percent(mean) for mean in rows["mean"].where(rows["done"] == rows["runs"])
+        ],
     }
     if (rows["runs"] > 1).any():
         cells["lowest (%)"] = [percent(low) for low in rows["min"]]
@@ -36,6 +38,7 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
 def _caption(rows: pd.DataFrame) -> str:
     return (
         f"{rows['metric'].iloc[0]} on the validation split after the last epoch of the tuning "
-        "runs, mean over those done. Chosen, for the final runs: the setting with the highest "
-        "mean of those whose runs are all done."
+        f"runs; {UNKNOWN} where not every run of the setting has a value. Chosen, for the final "
+        "runs: the setting with the highest mean of those whose runs are all done; where there is "
+        "none, the one with the fewest runs lacking."
     )

@@ -37,6 +37,21 @@ def test_the_first_is_best_where_it_beats_every_other():
     assert best({"iou": BASE, "giou": CLEAR, "diou": plus(0.02, 0.01, 0.02, 0.01)}) == "giou"
 
 
+def test_a_loss_that_the_correction_leaves_no_claim_is_not_best():
+    # Differences to iou 1, 2, 3, 3.5: t = 4.28, p = 0.023, enough alone but not as one of four.
+    first = plus(0.01, 0.02, 0.03, 0.035)
+    others = {f"loss{i}": [value - 0.03 - 0.001 * i for value in first] for i in range(3)}
+    assert best({"iou": BASE, "giou": first}) == "giou"
+    assert best({"iou": BASE, "giou": first, **others}) is None
+    # With another baseline all of the same intervals carry it.
+    assert best({**others, "giou": first, "iou": BASE}) == "giou"
+
+
+def test_a_done_run_without_a_value_takes_the_title():
+    assert best({"iou": BASE, "giou": CLEAR}) == "giou"
+    assert best({"iou": BASE, "giou": [*CLEAR[:3], float("nan")]}) is None
+
+
 def test_the_baseline_can_be_best():
     assert best({"iou": BASE, "giou": [value - 0.05 for value in CLEAR[:1] + BASE[1:]]}) is None
     assert best({"iou": CLEAR, "giou": BASE}) == "iou"

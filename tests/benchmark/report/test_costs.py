@@ -49,6 +49,18 @@ def test_tuning_runs_count_with_their_own_loss() -> None:
     assert frame.loc["b", ["tuning_runs", "tuning_seconds"]].tolist() == [0, 0]
 
 
+def test_a_loss_that_is_still_tuned_has_its_cost_too() -> None:
+    tuning = pd.DataFrame([run("late", 0, seconds=2.0), run("late", 0, seconds=math.nan)])
+    frame = costs(RUNS, NONE, tuning).set_index("loss")
+    assert list(frame.index) == ["a", "b", "c", "late"]
+    assert frame.loc["late", ["runs", "seconds", "tuning_runs", "tuning_seconds"]].tolist() == [
+        *(0, 0),
+        *(1, 2.0),
+    ]
+    alone = costs(NONE, NONE, tuning)
+    assert alone[["loss", "runs", "tuning_runs"]].to_numpy().tolist() == [["late", 0, 1]]
+
+
 def test_throughput_is_images_over_seconds() -> None:
     # 100 images an epoch: 1 s, then 4 s: 200 images in 5 s.
     history = pd.DataFrame(

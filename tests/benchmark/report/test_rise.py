@@ -107,6 +107,15 @@ def test_a_diverged_run_has_no_area_but_counts_as_late():
     assert found.loc["giou", "epochs"] == 1  # by then half of the two had
 
 
+def test_a_run_under_way_has_no_area_though_all_are_as_far():
+    # All curves end at epoch 2, so nothing but the status tells that giou's runs go on.
+    found = areas(make_panel(CURVES, giou0="running", giou1="running"), 0.95)
+    assert found.loc["giou", "n"] == 0
+    assert math.isnan(found.loc["giou", "mean"])
+    assert math.isnan(found.loc["giou", "diff"])
+    assert found.loc["iou", "mean"] == pytest.approx(0.275)
+
+
 def test_runs_still_under_way_are_not_timed():
     panel = make_panel(CURVES, iou1="running")
     found = times(panel, Target("AP", 0.4, "given"))

@@ -11,8 +11,9 @@ from rich.console import Console
 from benchmark.report import write
 from benchmark.report.data import ReportData
 from benchmark.report.sheets import write_tables
-from benchmark.report.tables import run_tables, slug, summary_tables
-from benchmark.statistics import RUN_COLUMNS, SUMMARY_COLUMNS, summarise
+from benchmark.report.tables import points, run_tables, slug, summary_tables
+from benchmark.report.tables.over_datasets import pooled_tables
+from benchmark.statistics import RUN_COLUMNS, SUMMARY_COLUMNS, summarise, with_bootstrap
 
 
 def tiny_runs(label: str = "other") -> pd.DataFrame:
@@ -88,6 +89,65 @@ def test_runs_that_are_not_done_are_counted_and_explained():
     assert other["difference"] == "+1.4"  # nor an interval
     assert "Losses with diverged runs rank after those without" in table.caption
     assert "(1 to 3 a loss)" in table.caption
+
+
+def test_what_rounds_to_zero_has_no_minus():
+    assert points(-0.0004) == "0.0"
+    assert points(-0.0006) == "−0.1"
+    assert points(0.0004) == "+0.0"
+
+
+def test_a_difference_in_favour_of_a_side_that_diverged_is_no_cannot_tell():
+    runs = tiny_runs()
+    more = tiny_runs().assign(repetition=lambda own: own["repetition"] + 3)
+    runs = pd.concat([runs, more], ignore_index=True)
+    runs.loc[3, ["status", "AP"]] = ["diverged", math.nan]  # of "other", which is ahead
+    table = only_table(runs)
+    assert table.cells.set_index("loss").loc["other", "verdict"] == "diverged"
+    assert "Diverged: no verdict, because runs diverged" in table.caption
+    assert "Diverged: no verdict" not in only_table(tiny_runs()).caption
+
+
+def test_done_runs_without_a_value_are_not_dropped_in_silence():
+    runs = tiny_runs()
+    runs.loc[[3, 4], "AP"] = math.nan
+    table = only_table(runs)
+    assert table.cells.set_index("loss").loc["other", "not finished"] == "2 without a value"
+    assert "A run without a value is done" in table.caption
+
+
+def test_two_pairs_have_no_interval():
+    runs = tiny_runs().query("repetition < 2")
+    summary = with_bootstrap(summarise(runs), runs)
+    (table,) = summary_tables(runs, summary)
+    cells = table.cells.set_index("loss")
+    assert cells.loc["other", ["difference", "verdict", "bootstrap"]].tolist() == [
+        "+1.1",
+        "too few repetitions",
+        "",
+    ]
+
+
+def pooled(verdicts, claims):
+    rows = [
+        {"task": "detection", "model": "m", "loss": f"l{i}", "baseline": "base", "metric": "AP"}
+        | {"level": 0.95, "names": "d, e", "datasets": 2, "n_pairs": 6, "claim": claim}
+        | {"diff": 0.02, "diff_low": 0.01, "diff_high": 0.03, "verdict": verdict}
+        | {"between_low": math.nan, "between_high": math.nan}
+        for i, (verdict, claim) in enumerate(zip(verdicts, claims, strict=True))
+    ]
+    (table,) = pooled_tables(pd.DataFrame(rows))
+    return table
+
+
+def test_pooled_verdicts_that_fall_to_the_correction_are_marked():
+    table = pooled(["better", "worse", "diverged"], ["better", "", ""])
+    assert table.cells["verdict"].tolist() == ["better", "worse*", "diverged"]
+    assert "*: does not survive Holm's correction" in table.caption
+    assert "Diverged: no verdict" in table.caption
+    plain = pooled(["better", "cannot tell"], ["better", ""])
+    assert "Holm" not in plain.caption
+    assert "Diverged" not in plain.caption
 
 
 def test_caption_says_what_the_cells_mean():

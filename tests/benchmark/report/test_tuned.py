@@ -17,6 +17,7 @@ from benchmark.report.tuned import (
     level_axis,
     lines_of,
     settings_of,
+    unsupported,
     untuned,
 )
 
@@ -120,6 +121,25 @@ def test_a_choice_at_the_edge(chosen: float, texts: list[str]) -> None:
 
 def test_one_value_has_no_edge() -> None:
     assert at_edge([setting(1, 0.4, chosen=True)]) == []
+
+
+def test_a_choice_for_want_of_a_better_one_is_not_called_an_edge() -> None:
+    settings = [
+        setting(1, math.nan, diverged=1, chosen=True),
+        setting(2, math.nan, diverged=2),
+    ]
+    assert at_edge(settings) == []
+    assert unsupported(settings) == (
+        "every setting has a diverged run; the final runs use the one with the fewest (the first "
+        "of equals)"
+    )
+    settings[1] = setting(2, math.nan, failed=1)
+    assert unsupported(settings).startswith("every setting has a run without a value;")
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_choice_that_the_tuning_supports_needs_no_reason(chosen: bool) -> None:
+    assert unsupported([setting(1, 0.4, chosen=chosen), setting(2, math.nan, diverged=1)]) == ""
 
 
 def test_what_the_choice_gained() -> None:

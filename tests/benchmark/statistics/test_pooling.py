@@ -133,10 +133,22 @@ def test_two_pairs_on_a_data_set_are_too_few_for_a_verdict():
 def test_no_verdict_for_the_side_that_diverged():
     new = {**TWO, "x": {"base": [0.1] * 4, "new": [0.2, 0.3, 0.4, "diverged"]}}
     row = pooled_differences(runs_on(new)).iloc[0]
-    assert (row["diverged"], row["verdict"]) == (1, "cannot tell")
+    assert (row["diverged"], row["verdict"]) == (1, "diverged")
     base = {**TWO, "x": {"base": [0.1] * 3 + ["diverged"], "new": [0.2, 0.3, 0.4, 0.3]}}
     row = pooled_differences(runs_on(base)).iloc[0]
     assert (row["baseline_diverged"], row["verdict"]) == (1, "better")
+
+
+def test_no_verdict_for_the_side_with_a_done_run_without_a_value():
+    new = {**TWO, "x": {"base": [0.1] * 4, "new": [0.2, 0.3, 0.4, math.nan]}}
+    row = pooled_differences(runs_on(new)).iloc[0]
+    assert (row["no_value"], row["baseline_no_value"]) == (1, 0)
+    assert row["diff_low"] > 0
+    assert (row["verdict"], row["claim"]) == ("cannot tell", "")
+    base = {**TWO, "x": {"base": [0.1] * 3 + [math.nan], "new": [0.2, 0.3, 0.4, 0.3]}}
+    row = pooled_differences(runs_on(base)).iloc[0]
+    assert (row["no_value"], row["baseline_no_value"]) == (0, 1)
+    assert row["verdict"] == "better"
 
 
 def test_claims_are_corrected_over_the_losses():

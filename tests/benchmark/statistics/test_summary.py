@@ -162,10 +162,66 @@ def test_what_diverged_gets_no_verdict_in_its_favour():
     def verdict(base, other):
         return row(summarise(detection_runs({"base": base, "other": other})), "other")["verdict"]
 
-    assert verdict(bad, spoiled_good) == "cannot tell"
+    assert verdict(bad, spoiled_good) == "diverged"
     assert verdict(good, spoiled_bad) == "worse"
-    assert verdict(spoiled_good, bad) == "cannot tell"
+    assert verdict(spoiled_good, bad) == "diverged"
     assert verdict(spoiled_bad, good) == "better"
+    # An interval that holds 0 says the same whoever diverged.
+    assert verdict(spoiled_good, [0.30, 0.32, 0.31, 0.33]) == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("base", "other"),
+    [
+        ([0.1, 0.2, 0.3], ["diverged"] * 3),
+        (["diverged"] * 3, [0.1, 0.2, 0.3]),
+        ([0.1, 0.2, 0.3], [0.5, 0.6, "diverged"]),
+    ],
+)
+def test_too_few_pairs_because_runs_diverged_is_called_so(base, other):
+    runs = detection_runs({"base": base, "other": other})
+    assert row(summarise(runs), "other")["verdict"] == "diverged"
+
+
+def test_a_done_run_without_a_value_is_counted_and_nothing_is_said_in_its_favour():
+    low, high = [0.1, 0.11, 0.12, 0.13], [0.3, 0.31, 0.32, 0.33]
+    spoiled_low, spoiled_high = [*low[:3], math.nan], [*high[:3], math.nan]
+
+    def verdict(base, other):
+        return row(summarise(detection_runs({"base": base, "other": other})), "other")["verdict"]
+
+    assert verdict(low, spoiled_high) == "cannot tell"
+    assert verdict(high, spoiled_low) == "worse"
+    assert verdict(spoiled_high, low) == "cannot tell"
+    assert verdict(spoiled_low, high) == "better"
+    runs = detection_runs({"base": low, "other": [0.3, math.nan, "diverged", "failed"]})
+    assert row(summarise(runs), "other")[["n", "no_value"]].tolist() == [1, 1]
+    assert row(summarise(runs), "base")["no_value"] == 0
+
+
+def test_corrected_p_of_the_t_test_decides_the_claim():
+    base = [0.20, 0.21, 0.22]
+    gains = {"a": [0.020, 0.021, 0.022], "b": [0.010, 0.015, 0.020], "c": [0.01, -0.01, 0.02]}
+    losses = {name: [x + g for x, g in zip(base, own, strict=True)] for name, own in gains.items()}
+    summary = summarise(detection_runs({"base": base, **losses, "few": [0.5]}))
+    a, b, c = (stats.ttest_1samp(own, 0).pvalue for own in gains.values())
+    assert a < b < c
+    # Holm: 3 a, then 2 b, then c; the loss with one pair has no t-test and does not count.
+    found = summary.set_index("loss")["t_p_holm"]
+    assert found[["a", "b", "c"]].tolist() == pytest.approx([3 * a, 2 * b, c])
+    assert found[["base", "few"]].isna().all()
+    assert 2 * b > 0.05 > b
+    claims = summary.set_index("loss")["claim"]
+    assert claims[["a", "b", "c"]].tolist() == ["better", "", ""]
+
+
+def test_detectable_difference_is_that_of_the_strictest_step_of_the_correction():
+    base = [0.20, 0.21, 0.22, 0.23]
+    new = [0.21, 0.23, 0.25, 0.29]  # differences 0.01, 0.02, 0.03, 0.06: sd 0.0216025
+    runs = detection_runs({"base": base, "new": new, "other": base, "one": [0.5], "none": []})
+    effect = TTestPower().solve_power(nobs=4, alpha=0.05 / 2, power=0.8)
+    found = row(summarise(runs), "new")["detectable"]
+    assert found == pytest.approx(effect * 0.0216025, rel=1e-5)
 
 
 def test_order_puts_diverged_after_whole_and_empty_last():
@@ -367,8 +423,13 @@ def test_bootstrap_intervals_stand_beside_and_say_that_they_are_too_narrow():
     runs = pd.DataFrame(
         [
             {
-                **{"task": "detection", "dataset": "d", "model": "m", "status": "done"},
-                **{"loss": loss, "repetition": i, "AP": value},
+                "task": "detection",
+                "dataset": "d",
+                "model": "m",
+                "status": "done",
+                "loss": loss,
+                "repetition": i,
+                "AP": value,
             }
             for loss, own in values.items()
             for i, value in enumerate(own)

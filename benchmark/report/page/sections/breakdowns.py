@@ -6,6 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmark.report.breakdowns import Details, curve, grouped, names
+from benchmark.report.curve_points import OVERLAPS, read_at
 from benchmark.report.page.compared import (
     Groups,
     differences_note,
@@ -27,6 +28,7 @@ GROUPS = (
     Groups("by_class", "class", "objects", 50, "AP"),
 )
 PIXELS = Groups("by_class", "class", "pixels", 1000, "IoU")
+OVERLAP = Groups("points", "IoU a detection needs", "objects", 0, "AP")
 MANY_GROUPS = 8  # from here on the table of a breakdown is folded away
 NONE_RECORDED = (
     "These runs recorded no breakdowns of their metrics: they were made by an older version. "
@@ -63,14 +65,17 @@ def _block(page: PageContext, panel: Panel) -> Markup | None:
     if not charts:
         return None
     losses = [loss for loss in panel.losses if loss in found]
+    read = read_at(found, "by_iou", places=OVERLAPS)
+    overlaps = grouped(read, "points", baseline=panel.baseline, level=level)
+    tables = frames if overlaps.empty else {OVERLAP: overlaps, **frames}
     parts = [
         legend(page, panel.key[0], losses),
         figure(small_multiples(list(charts.values()), list(charts)), _caption(level)),
-        *(_table(page, panel, groups, frame) for groups, frame in frames.items()),
+        *(_table(page, panel, groups, frame) for groups, frame in tables.items()),
         *(paragraph(text, "warning") for text in _warnings(frames)),
     ]
-    if len(losses) > 1 and frames:
-        parts.append(paragraph(differences_note(panel, list(frames.values())), "note"))
+    if len(losses) > 1 and tables:
+        parts.append(paragraph(differences_note(panel, list(tables.values())), "note"))
     return Markup("").join(parts)
 
 

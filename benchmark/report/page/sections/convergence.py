@@ -23,6 +23,7 @@ from benchmark.report.page.svg import Axis, Chart, small_multiples
 from benchmark.report.panels import Panel
 from benchmark.report.rise import areas, evaluated, late_range, mean_curves, times
 from benchmark.report.tables import UNKNOWN, difference, percent, plain, spread
+from benchmark.report.tables.convergence import WITHOUT_DIVERGED
 from benchmark.statistics import Target
 
 CLOCKS = {"epoch": "epoch", "seconds": "training time (s)"}
@@ -152,6 +153,8 @@ def _table(page: PageContext, panel: Panel, target: Target | None) -> Markup:
         "learns sooner has a larger one. Difference: paired, to the baseline "
         f"{panel.baseline}, with its {100 * level:g} % t-interval, uncorrected."
     )
+    if panel.summary["diverged"].any():
+        note += f" {WITHOUT_DIVERGED}"
     if target is not None:
         note += (
             f" Target: {target.metric} of {percent(target.value)} % on the validation split "

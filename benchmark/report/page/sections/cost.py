@@ -28,8 +28,10 @@ def build(page: PageContext) -> Markup | None:
     """Time of the runs, in sum and by loss; None where no run has left its time."""
     data = page.data
     frame = costs(data.runs, data.history, data.tuning)
-    if frame.empty or not frame["runs"].sum():
+    if frame.empty or not frame[["runs", "tuning_runs"]].to_numpy().any():
         return None
+    if not frame["runs"].any():
+        return paragraph(_total(frame))
     level = float(page.summary["level"].iloc[0])
     relative = relative_times(data.runs, page.baselines, level)
     frame = frame.merge(relative, on=LOSS, how="left")
@@ -38,11 +40,14 @@ def build(page: PageContext) -> Markup | None:
 
 
 def _total(frame: pd.DataFrame) -> str:
-    parts = [f"{int(frame['runs'].sum())} runs took {duration(frame['seconds'].sum())} in sum"]
+    finals = int(frame["runs"].sum())
+    took = f"took {duration(frame['seconds'].sum())} in sum"
+    parts = [f"{finals} run{'' if finals == 1 else 's'} {took}" if finals else "No final run yet"]
     if frame["tuning_runs"].sum():
         runs, seconds = int(frame["tuning_runs"].sum()), frame["tuning_seconds"].sum()
         total = duration(frame["seconds"].sum() + seconds)
-        parts.append(f"{runs} tuning runs {duration(seconds)}, which makes {total}")
+        makes = f", which makes {total}" if finals else ""
+        parts.append(f"{runs} tuning runs {'' if finals else 'took '}{duration(seconds)}{makes}")
     return (
         f"{'; '.join(parts)}. Runs side by side count each, so less may have passed on the clock."
     )
@@ -59,7 +64,9 @@ def _slowest(runs: pd.DataFrame) -> str:
 
 def _table(page: PageContext, panel: Panel, frame: pd.DataFrame, level: float) -> Markup:
     key = panel.runs[GROUP].iloc[0]
-    own = frame[(frame[GROUP] == key).all(axis=1)].set_index("loss").reindex(panel.losses)
+    own = frame[(frame[GROUP] == key).all(axis=1)].set_index("loss")
+    only_tuned = [loss for loss in own.index if loss not in panel.losses]
+    own = own.reindex([*panel.losses, *only_tuned])
     baseline = str(panel.summary["baseline"].iloc[0])
     columns = [
         Column("loss"),

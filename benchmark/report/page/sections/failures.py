@@ -35,8 +35,7 @@ def build(page: PageContext) -> Markup | None:
     """Diverged runs first, then failed ones with their errors, then those not ended."""
     runs = stopped_runs(page.data)
     if not runs:
-        trained = len(page.data.runs) + len(page.data.tuning)
-        return paragraph(f"None: all {trained} runs are done.") if trained else None
+        return _none(len(page.data.runs), len(page.data.tuning))
     diverged = [run for run in runs if run.status == "diverged"]
     failed = [run for run in runs if run.status in FAILED]
     unfinished = [run for run in runs if run.status in UNFINISHED]
@@ -50,6 +49,14 @@ def build(page: PageContext) -> Markup | None:
     if failed or unfinished:
         parts.append(paragraph(MISSING, "note"))
     return Markup("\n").join(parts)
+
+
+def _none(finals: int, tuning: int) -> Markup | None:
+    if finals:
+        return paragraph(f"None: all {finals + tuning} runs are done.")
+    if tuning:
+        return paragraph(f"None so far: all {tuning} tuning runs are done; no final run yet.")
+    return None
 
 
 def _counts(*kinds: Sequence[Stopped]) -> str:

@@ -106,16 +106,16 @@ def _forest(page: PageContext, pooled: pd.DataFrame) -> Markup:
         tip = f"{loss}: {difference(row['diff'], row['diff_low'], row['diff_high'])}"
         low, high, middle = (100 * row[name] for name in ("diff_low", "diff_high", "diff"))
         chart.interval(low, high, place + 0.12, style, loss, tip)
-        told = row["verdict"] in ("better", "worse")
-        chart.dot(middle, place + 0.12, style, loss, tip, hollow=not told)
+        chart.dot(middle, place + 0.12, style, loss, tip, hollow=not row["claim"])
     return chart.markup()
 
 
 def _forest_caption(pooled: pd.DataFrame) -> str:
     return (
         "Small marks: mean difference on one data set. Large marks: mean over the data sets with "
-        f"its {100 * pooled['level'].iloc[0]:g} % interval for these data sets, hollow where it "
-        "does not support better or worse."
+        f"its {100 * pooled['level'].iloc[0]:g} % interval for these data sets, each for one "
+        "comparison alone; filled where better or worse holds after Holm's correction, hollow "
+        "elsewhere."
     )
 
 
@@ -172,7 +172,8 @@ def _note(pooled: pd.DataFrame) -> str:
     if pooled[["diverged", "baseline_diverged"]].any(axis=None):
         sentences.append(
             "Diverged runs have no value to pair, so a difference covers the runs that survived, "
-            "and no verdict is given in favour of a side that diverged."
+            "and no verdict is given in favour of a side that diverged; that verdict is called "
+            "diverged."
         )
     return " ".join(sentences)
 

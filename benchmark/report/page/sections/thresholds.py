@@ -121,7 +121,7 @@ def _comparison(page: PageContext, panel: Panel, compared: pd.DataFrame) -> Mark
             ]
         )
     note = (
-        f"{FIXED} takes at each pixel the likeliest class with a probability of at least 0.5; "
+        f"{FIXED} takes at each pixel the likeliest class, where its probability is above 0.5; "
         f"{TUNED} reads every class as a mask of its own at the threshold that was best on the "
         "validation split. A loss that leads only in the first ranks the pixels no better: its "
         f"probabilities lie better around 0.5. {differences_note(panel, [compared])}"

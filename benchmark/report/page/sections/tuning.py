@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,7 +13,6 @@ from benchmark.report.page.context import PageContext, section
 from benchmark.report.page.html import (
     Cell,
     Column,
-    Row,
     details,
     figure,
     loss_name,
@@ -24,8 +23,17 @@ from benchmark.report.page.html import (
 from benchmark.report.page.sensitivity import sensitivity_charts
 from benchmark.report.panels import Panel
 from benchmark.report.tables.formats import UNKNOWN, percent, points
-from benchmark.report.tuned import Choice, Setting, at_edge, choice, settings_of, untuned
-from benchmark.statistics import GROUP
+from benchmark.report.tuned import (
+    Choice,
+    Setting,
+    at_edge,
+    choice,
+    settings_of,
+    tried,
+    unsupported,
+    untuned,
+)
+from benchmark.statistics import groups
 
 CHART = (
     "The metric on the validation split of every setting: a mark for the mean over the tuning "
@@ -34,40 +42,55 @@ CHART = (
     "their random streams, so settings compare within a loss and between losses."
 )
 CHOICES = (
-    "Validation split, percent; differences in percentage points. The chosen setting is the best "
-    "of those tried, so its value is higher than it would be in a fresh run; the "
-    "comparison of the losses rests on the final runs alone, which share no random stream with "
-    "these."
+    "Validation split, percent; differences in percentage points. Chosen is the highest mean of "
+    "the settings whose runs are all done; where there is none, the setting with the fewest runs "
+    "lacking. As the best of those tried, its value is higher than it would be in a fresh run; "
+    "the comparison of the losses rests on the final runs alone, which share no random stream "
+    "with these."
 )
 
 
 @section("tuning", title="Tuning", order=70)
 def build(page: PageContext) -> Markup | None:
-    """A block for each table; one sentence where nothing was tuned."""
+    """A block for each table, those that only the tuning has so far last; one sentence where
+    nothing was tuned.
+    """
     data = page.data
-    if data.runs.empty:
-        return None
     if data.tuning.empty:
-        return paragraph(untuned(data))
-    tuned = dict(list(data.tuning.groupby(GROUP, sort=False)))
+        return None if data.runs.empty else paragraph(untuned(data))
+    tuned = dict(groups(data.tuning))
 
     def block(panel: Panel) -> Markup:
-        key = tuple(panel.runs[GROUP].iloc[0])
-        own = tuned.get(key)
+        own = tuned.pop(panel.key, None)
         if own is None:
             return paragraph("The losses of this table were not tuned.")
-        return _block(page, panel, own)
+        return _block(page, own, panel.losses)
 
-    return panel_blocks(page, block)
+    blocks = panel_blocks(page, block) or Markup("")
+    return blocks + Markup("\n").join(_alone(page, key, own) for key, own in tuned.items())
 
 
-def _block(page: PageContext, panel: Panel, tuning: pd.DataFrame) -> Markup:
+def _alone(page: PageContext, key: tuple[str, str, str], tuning: pd.DataFrame) -> Markup:
+    """The block of a table without a final run."""
+    return Markup('<section class="panel" data-task="{}"><h3>{}</h3>{}</section>').format(
+        key[0], ", ".join(key), _block(page, tuning, [])
+    )
+
+
+def _block(page: PageContext, tuning: pd.DataFrame, compared: Sequence[str]) -> Markup:
+    """What was tried and chosen.
+
+    Args:
+        tuning: rows of one (task, data set, model).
+        compared: the losses with final runs, best first; the others stand after them.
+    """
     task = str(tuning["task"].iloc[0])
     found = settings_of(tuning)
-    settings = {loss: found[loss] for loss in panel.losses if loss in found}
+    order = [loss for loss in compared if loss in found]
+    settings = {loss: found[loss] for loss in dict.fromkeys([*order, *found])}
     metric = str(tuning["metric"].iloc[0])
     parts = [paragraph(_protocol(tuning, settings, metric))]
-    for warning in _warnings(settings):
+    for warning in _warnings(settings, compared):
         parts.append(paragraph(warning, "warning"))
     charts = sensitivity_charts(page, task, settings, metric)
     if charts:
@@ -94,49 +117,61 @@ def _protocol(tuning: pd.DataFrame, settings: Mapping[str, Sequence[Setting]], m
     )
 
 
-def _warnings(settings: Mapping[str, Sequence[Setting]]) -> list[str]:
-    found = []
+def _warnings(settings: Mapping[str, Sequence[Setting]], compared: Sequence[str]) -> Iterator[str]:
+    """What lowers the trust in the comparison that rests on this tuning."""
+    missing = [loss for loss in settings if loss not in compared]
+    if missing:
+        yield f"Not in the comparison yet, for want of final runs: {', '.join(missing)}."
     counts = {loss: len(own) for loss, own in settings.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{loss} {count}" for loss, count in counts.items())
-        found.append(f"Not every loss was tried at as many settings ({listed}).")
+        yield f"Not every loss was tried at as many settings ({listed})."
+    for loss, own in settings.items():
+        if reason := unsupported(own):
+            yield f"{loss}: {reason}."
     edges: dict[str, list[str]] = {}
     for loss, own in settings.items():
         for text in at_edge(own):
             edges.setdefault(text, []).append(loss)
     if edges:
         listed = "; ".join(f"{text} ({', '.join(losses)})" for text, losses in edges.items())
-        found.append(f"Chosen at an end of what was tried, so the best may lie outside: {listed}.")
-    return found
+        yield f"Chosen at an end of what was tried, so the best may lie outside: {listed}."
 
 
 def _choices(
     page: PageContext, task: str, settings: Mapping[str, Sequence[Setting]], metric: str
 ) -> Markup:
-    columns = [
-        Column("loss"),
-        Column("chosen setting"),
-        Column(f"{metric} (%)", "right"),
-        Column("over weight 1", "right", tip="minus the same setting at weight 1"),
-        Column("over the worst", "right", tip="minus the worst setting that did not diverge"),
-        Column("settings", "right"),
-        Column("with diverged runs", "right"),
-    ]
-    rows = [_choice_row(page, task, loss, choice(own)) for loss, own in settings.items()]
-    return table(columns, rows, caption="Chosen settings", note=CHOICES)
+    columns = {
+        "loss": Column("loss"),
+        "chosen": Column("chosen setting"),
+        "value": Column(f"{metric} (%)", "right"),
+        "over weight 1": Column("over weight 1", "right", tip="minus the same setting at weight 1"),
+        "over the worst": Column(
+            "over the worst", "right", tip="minus the worst setting that did not diverge"
+        ),
+        "settings": Column("settings", "right"),
+        "diverged": Column("with diverged runs", "right"),
+    }
+    if not any(len(tried(own, "weight")) > 1 for own in settings.values()):
+        del columns["over weight 1"]
+    found = [_choice_cells(page, task, loss, choice(own)) for loss, own in settings.items()]
+    rows = [[cells[name] for name in columns] for cells in found]
+    return table(list(columns.values()), rows, caption="Chosen settings", note=CHOICES)
 
 
-def _choice_row(page: PageContext, task: str, loss: str, found: Choice) -> Row:
+def _choice_cells(page: PageContext, task: str, loss: str, found: Choice) -> dict[str, Cell]:
     value = found.chosen.mean if found.chosen else math.nan
-    return [
-        Cell(loss_name(page, task, loss), loss, loss=loss),
-        found.chosen.text if found.chosen else "not chosen yet",
-        Cell(percent(value), value),
-        Cell(_gain(found.over_unit, found), found.over_unit),
-        Cell(_gain(found.over_worst, found), found.over_worst),
-        Cell(str(found.tried), float(found.tried)),
-        Cell(str(found.diverged), float(found.diverged), "warning" if found.diverged else ""),
-    ]
+    return {
+        "loss": Cell(loss_name(page, task, loss), loss, loss=loss),
+        "chosen": Cell(found.chosen.text if found.chosen else "not chosen yet"),
+        "value": Cell(percent(value), value),
+        "over weight 1": Cell(_gain(found.over_unit, found), found.over_unit),
+        "over the worst": Cell(_gain(found.over_worst, found), found.over_worst),
+        "settings": Cell(str(found.tried), float(found.tried)),
+        "diverged": Cell(
+            str(found.diverged), float(found.diverged), "warning" if found.diverged else ""
+        ),
+    }
 
 
 def _gain(difference: float, found: Choice) -> str:

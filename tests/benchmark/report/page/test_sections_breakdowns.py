@@ -93,8 +93,18 @@ def test_differences_by_group(page: PageContext, read: Callable) -> None:
     # Differences 0.1, 0.095, 0.105, 0.1: mean 10, sd 0.408 and t = 3.182 with 3 degrees: 0.65
     assert table.rows[0] == ["giou", "+10.0 [+9.4, +10.6] ▲", "+0.0 [+0.0, +0.0]"]
     assert table.rows[1] == ["iou (baseline): AP (%)", "20.0", "50.0"]
-    assert "Of 11 such intervals about 0.6 would exclude it by chance" in shown.text
+    assert "Of 13 such intervals about 0.7 would exclude it by chance" in shown.text
     assert "not how the numbers would change with other test images" in shown.text
+
+
+def test_differences_at_some_overlaps(page: PageContext, read: Callable) -> None:
+    shown = read(breakdowns.build(page))
+    table = shown.table("AP by IoU a detection needs: difference to iou, percentage points")
+    assert table.heads == ["loss", "0.50", "0.75"]  # no run recorded 0.90
+    assert table.rows == [
+        ["giou", "+10.0 [+9.4, +10.6] ▲", "+10.0 [+9.4, +10.6] ▲"],
+        ["iou (baseline): AP (%)", "60.0", "40.0"],
+    ]
 
 
 def test_curves_and_groups_are_drawn_with_values_to_hover(page: PageContext) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from benchmark.report.page.sections import over_datasets, tuning
+from benchmark.report.page import render_page
+from benchmark.report.page.context import PageContext
+from benchmark.report.page.sections import cost, failures, headline, over_datasets, tuning
 from benchmark.statistics import pooled_differences
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -38,6 +41,7 @@ def tuned(
     }
 
 
+NO_RUNS = pd.DataFrame(columns=["task", "dataset", "model", "loss", "repetition", "status"])
 RUNS = {("d", "a"): [0.4, 0.5], ("d", "b"): [0.5, 0.6]}
 TUNING = [
     tuned("a", 0.5, 0.30),
@@ -81,6 +85,56 @@ def test_unequal_budgets_are_warned_of(make_page: Any, read: Any) -> None:
     text = read(tuning.build(page)).text
     assert "Not every loss was tried at as many settings (b 4, a 3)." in text
     assert "Each loss was tried at 3 to 4 settings" in text
+
+
+def test_a_loss_whose_tuning_is_not_over_is_there(make_page: Any, read: Any) -> None:
+    rows = [*TUNING, tuned("late", 1, 0.4), tuned("late", 2, math.nan) | {"status": "pending"}]
+    found = read(tuning.build(make_page(RUNS, tuning=pd.DataFrame(rows))))
+    table = found.table("Chosen settings")
+    assert table.column("loss") == ["b", "a", "late"]
+    assert table.rows[2][1] == "not chosen yet"
+    assert "Not in the comparison yet, for want of final runs: late." in found.text
+
+
+def test_only_tuning_runs_so_far(make_page: Any, read: Any) -> None:
+    rows = [*TUNING, tuned("late", 1, 0.4), tuned("late", 2, math.nan) | {"status": "pending"}]
+    page = make_page(RUNS, tuning=pd.DataFrame(rows))
+    page = PageContext(replace(page.data, runs=NO_RUNS), page.summary.iloc[:0])
+    found = read(tuning.build(page))
+    assert found.table("Chosen settings").column("loss") == ["a", "b", "late"]
+    assert "detection, d, m" in found.text
+    said = read(headline.build(page)).text
+    assert "no final run yet: 9 of 10 tuning runs have ended" in said
+    assert read(cost.build(page)).text.startswith(
+        "No final run yet; 10 tuning runs took 1 min 0 s. Runs side by side"
+    )
+    done = PageContext(replace(page.data, tuning=pd.DataFrame(TUNING[:3])), page.summary)
+    said = read(failures.build(done)).text
+    assert said == "None so far: all 3 tuning runs are done; no final run yet."
+    assert 'id="tuning"' in render_page(page.data, page.summary)
+
+
+def test_another_table_that_is_only_tuned_so_far(make_page: Any, read: Any) -> None:
+    rows = [*TUNING, tuned("a", 1, 0.4) | {"dataset": "e"}]
+    text = read(tuning.build(make_page(RUNS, tuning=pd.DataFrame(rows)))).text
+    assert "detection, e, m Each loss was tried at 1 setting" in text
+
+
+def test_a_loss_all_of_whose_settings_diverged(make_page: Any, read: Any) -> None:
+    rows = [tuned("a", w, 0.3, chosen=w == 1) for w in (0.5, 1, 2)]
+    rows += [tuned("b", w, math.nan, chosen=w == 0.5) for w in (0.5, 1, 2)]
+    text = read(tuning.build(make_page(RUNS, tuning=pd.DataFrame(rows)))).text
+    assert "b: every setting has a diverged run; the final runs use the one with the fewest" in text
+    assert "Chosen at an end" not in text
+    assert "where there is none, the setting with the fewest runs lacking" in text
+
+
+def test_the_gain_over_weight_1_is_shown_where_the_weight_was_tuned(
+    make_page: Any, read: Any
+) -> None:
+    rows = [tuned("a", 1, 0.3, chosen=lr == 0.1, lr=lr) for lr in (0.01, 0.1, 1)]
+    found = read(tuning.build(make_page(RUNS, tuning=pd.DataFrame(rows))))
+    assert "over weight 1" not in found.table("Chosen settings").heads
 
 
 def test_all_settings_with_what_they_lack(make_page: Any, read: Any) -> None:
