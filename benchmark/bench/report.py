@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -84,10 +85,10 @@ def bench(console: Console, sizes: Sequence[Content], out: Path, command: str) -
                 page = store.path / "report.html"
                 size = page.stat().st_size / MB if "page" in parts else float("nan")
                 found.append(Measurement(content.runs, tuning, name, seconds, peak / MB, size))
+    console.print(_table(found))
     frame = pd.DataFrame([asdict(measurement) for measurement in found])
-    console.print(_table(frame))
     write_text(out / "report.csv", frame.to_csv(index=False, float_format="%.3g"))
-    write_text(out / "README.md", _page(frame, sizes, describe(torch.device("cpu")), command))
+    write_text(out / "README.md", _page(found, sizes, describe(torch.device("cpu")), command))
     console.print(f"written to {out}")
 
 
@@ -123,36 +124,39 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def _table(frame: pd.DataFrame) -> Table:
+def _table(found: Sequence[Measurement]) -> Table:
     table = Table("runs", "tuning runs", "what", "seconds", "peak MB", "page MB", box=SIMPLE_HEAD)
-    for cells in _cells(frame):
+    for cells in _cells(found):
         table.add_row(*cells)
     return table
 
 
-def _cells(frame: pd.DataFrame) -> list[list[str]]:
+def _cells(found: Sequence[Measurement]) -> list[list[str]]:
     return [
         [
-            f"{row.runs:,}",
-            f"{row.tuning:,}",
-            str(row.part),
-            f"{row.seconds:.1f}",
-            f"{row.peak_mb:,.0f}",
-            "" if pd.isna(row.page_mb) else f"{row.page_mb:.1f}",
+            f"{one.runs:,}",
+            f"{one.tuning:,}",
+            one.part,
+            f"{one.seconds:.1f}",
+            f"{one.peak_mb:,.0f}",
+            "" if math.isnan(one.page_mb) else f"{one.page_mb:.1f}",
         ]
-        for row in frame.itertuples()
+        for one in found
     ]
 
 
 def _page(
-    frame: pd.DataFrame, sizes: Sequence[Content], environment: dict[str, Any], command: str
+    found: Sequence[Measurement],
+    sizes: Sequence[Content],
+    environment: dict[str, Any],
+    command: str,
 ) -> str:
     stores = [
         f"- {c.runs:,} runs: {len(c.losses)} losses × {c.repetitions} repetitions × "
         f"{len(c.datasets)} data sets × {len(c.tasks)} tasks, {c.epochs} epochs each"
         for c in sizes
     ]
-    rows = [f"| {' | '.join(cells)} |" for cells in _cells(frame)]
+    rows = [f"| {' | '.join(cells)} |" for cells in _cells(found)]
     lines = [
         "# Speed of the report",
         "",

@@ -166,8 +166,8 @@ def _write_run(folder: RunFolder, cell: CellConfig, content: Content) -> None:
         rows = stop_at(run.history, epoch)
         folder.write_history(rows)
         at = {"epoch": epoch, "step": 7}
-        seconds = rows[-1]["seconds"]
-        folder.finish({"status": "diverged", "diverged_at": at, "seconds": seconds})
+        ended = {"diverged_at": at, "seconds": rows[-1]["seconds"]}
+        folder.finish({"status": "diverged", **ended})
         return
     folder.write_history(run.history)
     seconds = {"train_seconds": run.train_seconds, "seconds": 1.3 * run.train_seconds}
