@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark.config import CellConfig, Experiment, Stage
@@ -139,32 +138,8 @@ def _runs(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
 
 
 def _history(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
-    """All histories; files of the same columns are read as one, which is twice as fast."""
-    alike: dict[str, list[tuple[_Run, str]]] = {}
-    for run in finals:
-        header, _, body = run.folder.history_text().partition("\n")
-        if body:
-            alike.setdefault(header, []).append((run, body))
-    tables = [_histories(header, runs) for header, runs in alike.items()]
-    return _sorted(pd.concat(tables), experiment) if tables else _frame([], experiment)
-
-
-def _histories(header: str, runs: list[tuple[_Run, str]]) -> pd.DataFrame:
-    """Histories of the same columns below one another, with the runs' identities before them."""
-    columns = header.split(",")
-    counts = [body.count("\n") for _, body in runs]
-    cells = "".join(body for _, body in runs).replace("\n", ",").split(",")[:-1]
-    try:
-        values = np.array([float(cell) if cell else np.nan for cell in cells])
-        table = pd.DataFrame(values.reshape(sum(counts), len(columns)), columns=columns)
-        table["epoch"] = table["epoch"].astype(int)
-    except (ValueError, KeyError):  # some file is damaged: reading them one by one names it
-        return pd.DataFrame(
-            [{**run.identity, **row} for run, _ in runs for row in run.folder.history()]
-        )
-    identities = pd.DataFrame([run.identity for run, _ in runs])
-    repeated = identities.loc[identities.index.repeat(counts)].reset_index(drop=True)
-    return pd.concat([repeated, table], axis=1)
+    rows = [{**run.identity, **row} for run in finals for row in run.folder.history()]
+    return _frame(rows, experiment)
 
 
 def _tuning(tuning: list[_Run], experiment: Experiment | None) -> pd.DataFrame:

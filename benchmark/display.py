@@ -121,19 +121,21 @@ class GridDisplay:
         if status == "failed":
             reason = (run.failure() or {}).get("error", "")
             text = escape(f"{folder.name}: {reason}")
-            self.console.print(f"[red]failed[/] {text}", highlight=False)
+            self.console.print(f"[red]failed[/] {text}", highlight=False, soft_wrap=True)
         elif status == "diverged":
-            self.console.print(f"[yellow]diverged[/] {escape(folder.name)}", highlight=False)
+            text = f"[yellow]diverged[/] {escape(folder.name)}"
+            self.console.print(text, highlight=False, soft_wrap=True)
         elif not self.console.is_terminal:
             outcome = run.outcome() or {}
             primary = TASKS[run.config().task].primary
             value = (outcome.get("metrics") or {}).get(primary)
             shown = "" if value is None else f" {primary} {100 * value:.1f} %"
-            seconds = outcome.get("seconds", 0.0)
+            seconds = outcome.get("seconds") or 0.0
             self.console.print(
                 f"{self.ended}/{self.total} {escape(folder.name)}{shown}, {seconds:.0f} s;"
                 f" {self._left() or 'last one'}",
                 highlight=False,
+                soft_wrap=True,
             )
 
     def _left(self) -> str:
@@ -188,4 +190,4 @@ def shown_warnings(console: Console) -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         yield
     for text in dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning):
-        console.print(f"[yellow]warning:[/] {escape(text)}")
+        console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)

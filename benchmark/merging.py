@@ -18,6 +18,7 @@ from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.report.settings import flat, shown
 from benchmark.statistics import RUN
+from benchmark.tuned_alike import check_tuning
 
 Table = tuple[str, str, str]
 """Task, data set, model."""
@@ -51,26 +52,35 @@ def merge(sources: list[ReportData], baseline_given: bool = False) -> tuple[Repo
     Args:
         sources: one a folder, at least one.
         baseline_given: whether the report names its baseline itself, so that the experiments
-            need not agree on one.
+            need not agree on one; a baseline they do not agree on is left out.
 
     Returns:
         The data, and a line for each kind of copy that was left out.
 
     Raises:
         UserError: one run with two results; runs of one table that differ by more than the loss;
-            one label for two losses or two labels for one; other baselines, targets or tuning
-            metrics. The message names both folders, both values, and what to do.
+            one label for two losses or two labels for one; one loss tuned to two settings, or
+            losses of one table tuned in two ways; other baselines, targets or tuning metrics.
+            The message names both folders, both values, and what to do.
     """
     runs = [run for place, data in enumerate(sources) for run in _runs(place, data)]
+    check_tuning(sources)
     _check_tables(runs)
+    _check_settings(runs)
     _check_losses(runs)
     kept, notes = _without_copies(runs)
+    notes += [
+        f"{data.source} holds no run yet"
+        for data in sources
+        if data.runs.empty and data.tuning.empty
+    ]
     chosen = [{run.name for run in kept if run.source == place} for place in range(len(sources))]
     pairs = list(zip(sources, chosen, strict=True))
-    frames = [data.runs[data.runs["cell"].isin(list(names))] for data, names in pairs]
+    with_runs = [(data, names) for data, names in pairs if len(data.runs)]
+    frames = [data.runs[data.runs["cell"].isin(list(names))] for data, names in with_runs]
     epochs = [
         data.history.merge(frame[RUN], on=RUN)
-        for data, frame in zip(sources, frames, strict=True)
+        for (data, _), frame in zip(with_runs, frames, strict=True)
         if len(data.history)
     ]
     parts: dict[str, Any] = {
@@ -99,7 +109,7 @@ def merge(sources: list[ReportData], baseline_given: bool = False) -> tuple[Repo
 
 
 def _runs(source: int, data: ReportData) -> Iterator[Run]:
-    for name in data.runs["cell"]:
+    for name in data.runs["cell"] if len(data.runs) else []:
         cell = CellConfig.model_validate(data.configs[name])
         yield Run(source, name, data.folders[name], cell, data.outcomes.get(name))
 
@@ -110,7 +120,7 @@ def _check_tables(runs: list[Run]) -> None:
     for run in runs:
         settings = _shared_settings(run.cell)
         other, expected = first.setdefault(run.table, (run, settings))
-        tuned = {f"train.{name}" for name in (*run.cell.tuned, *other.cell.tuned)}
+        tuned = {f"train.{name}" for name in run.cell.tuned if name in other.cell.tuned}
         for key in dict.fromkeys([*expected, *settings]):
             if key not in tuned and expected.get(key) != settings.get(key):
                 raise UserError(
@@ -127,6 +137,28 @@ def _shared_settings(cell: CellConfig) -> dict[str, Any]:
     options = content["dataset"]["options"]
     content["dataset"]["options"] = {k: v for k, v in options.items() if k not in PATH_OPTIONS}
     return flat(content)
+
+
+def _check_settings(runs: list[Run]) -> None:
+    """All runs of a loss in one table must have the same tuned setting."""
+    first: dict[Any, Run] = {}
+    for run in runs:
+        other = first.setdefault((run.table, run.cell.loss.label), run)
+        for key in dict.fromkeys([*other.cell.tuned, *run.cell.tuned]):
+            before, after = _value_of(other.cell, key), _value_of(run.cell, key)
+            if before != after:
+                raise UserError(
+                    f"'{run.cell.loss.label}' on {', '.join(run.table[1:])} has the tuned {key} "
+                    f"{shown(before)} in {other.folder} and {shown(after)} in {run.folder}, which "
+                    "would stand in one row; report on them by themselves, or give the loss of "
+                    "one experiment another `label`"
+                )
+
+
+def _value_of(cell: CellConfig, key: str) -> Any:
+    """What a run has for a key of its tuned setting, whether tuned itself or not."""
+    known = {"weight": cell.loss.weight, "lr": cell.train.lr}
+    return known[key] if key in known else cell.loss.options.get(key)
 
 
 def _check_losses(runs: list[Run]) -> None:
@@ -234,18 +266,18 @@ def _agreed(
 ) -> dict[Any, Any]:
     """The mappings of all folders as one; where two differ, refused or, if asked, left out."""
     found: dict[Any, Any] = {}
+    disputed: set[Any] = set()
     owner: dict[Any, str] = {}
     for data in sources:
         for key, value in getattr(data, field).items():
-            if found.setdefault(key, value) != value and not drop:
+            if found.setdefault(key, value) != value:
+                disputed.add(key)
+                if drop:
+                    continue
                 name = key if isinstance(key, str) else ", ".join(key)
                 raise UserError(
                     f"the {what} {name} is {shown(found[key])} in {owner[key]} and "
-                    f"{shown(value)} in {_path(data)}; {remedy}"
+                    f"{shown(value)} in {data.source}; {remedy}"
                 )
-            owner.setdefault(key, _path(data))
-    return {} if drop else found
-
-
-def _path(data: ReportData) -> str:
-    return ", ".join(data.experiments) or data.name
+            owner.setdefault(key, data.source)
+    return {key: value for key, value in found.items() if key not in disputed}

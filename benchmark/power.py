@@ -26,7 +26,7 @@ from benchmark.statistics import (
     scores,
     sd_interval,
 )
-from benchmark.statistics.frames import check_runs
+from benchmark.statistics.frames import check_runs, with_label
 from benchmark.store import Store
 
 DIFFERENCES = (0.2, 0.5, 1.0, 2.0)
@@ -108,9 +108,10 @@ def power_of_folder(
     if runs.empty:
         raise UserError(f"{folder}: holds no run yet")
     experiment = store.experiment()
-    chosen = baseline or (experiment.baselines() if experiment else None)
+    chosen = experiment.baselines() if experiment else {}
     try:
-        tables = list(spreads(runs, chosen, metric))
+        named = {} if baseline is None else with_label(runs, baseline)
+        tables = list(spreads(runs, {**chosen, **named}, metric))
     except ValueError as error:
         raise UserError(f"{folder}: {error}") from None
     for title, found in tables:

@@ -82,10 +82,16 @@ def _write(
 
 
 def _left_out(store: Store) -> list[str]:
-    """A note where runs lie in the store that are no part of its experiment."""
-    if not store.left_out():
-        return []
-    return [
-        f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
-        "experiment last run and are left out"
-    ]
+    """Notes on runs in the store that are not in the report, and on those that are gone."""
+    notes = []
+    if store.left_out():
+        notes.append(
+            f"{store.left_out()} run(s) in {store.path / 'runs'} have other settings than the "
+            "experiment last run and are left out"
+        )
+    if lost := store.lost():
+        notes.append(
+            f"{len(lost)} run(s) of the experiment have no config.yaml in {store.path} and are "
+            f"not in the report ({', '.join(lost)}); `run` trains them again"
+        )
+    return notes

@@ -15,7 +15,7 @@ from benchmark.config import CellConfig
 from benchmark.display import shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
-from benchmark.options import UserError
+from benchmark.options import UserError, look_up
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder, read_json
 from benchmark.tasks import TASKS
@@ -109,7 +109,7 @@ def _print_loss_version(console: Console, cell: CellConfig) -> None:
     names = [cell.loss.name, *(term["name"] for term in cell.loss.options.get("terms", []))]
     then = [cell.loss.version, *cell.loss.term_versions]
     for name, version in zip(names, then, strict=True):
-        now = register[name].version
+        now = look_up(register, name, "loss", f"loss '{cell.loss.label}'").version
         if now != version:
             console.print(
                 f"loss {name}: then version {version} of its code, now {now}; "

@@ -15,7 +15,7 @@ from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.loggers import check_loggers
-from benchmark.options import UserError, build
+from benchmark.options import UserError, build, look_up, suggest
 from benchmark.seeding import derive
 from benchmark.store import STAGE_FOLDER, RunFolder, Store
 from benchmark.tasks import TASKS
@@ -128,6 +128,7 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
         )
         planned.append(PlannedCell(cell, store.run_folder(cell), steps))
     _check_folders(planned)
+    _check_classes(experiment, {table_of(p.cell): datasets[_key(p.cell.dataset)] for p in planned})
     final = [one for one in planned if one.cell.stage == "final"]
     tuning = [one for one in planned if one.cell.stage == "tuning"]
     return Grid(experiment, store, final, datasets, tuning)
@@ -144,16 +145,35 @@ def _check_folders(planned: list[PlannedCell]) -> None:
             )
 
 
+def _check_classes(experiment: Experiment, datasets: dict[Table, Dataset]) -> None:
+    """A metric of a class that the data set lacks would never be measured."""
+    asked = [
+        *((t, "targets", m) for t, some in experiment.targets_by_table().items() for m in some),
+        *((t, "tune.metric", tune.metric) for t, tune in experiment.tuning_by_table().items()),
+    ]
+    for table, key, metric in asked:
+        task, label, _ = table
+        name, _, class_name = (metric or "").partition("/")
+        background = ["background"] if task == "segmentation" else []
+        classes = ["", *background, *datasets[table].classes]
+        if name in TASKS[task].metrics and class_name not in classes:
+            raise UserError(
+                f"{key}: '{metric}' asks for the class '{class_name}', which data set '{label}' "
+                f"lacks{suggest(class_name, classes)}; allowed: {', '.join(classes[1:])}"
+            )
+
+
 def _key(part: CellPart) -> str:
     return repr((part.name, sorted(part.options.items())))
 
 
 def open_dataset(part: CellPart) -> Dataset:
     """The data set of a cell; what is wrong with its options or folder is a :class:`UserError`."""
+    where = f"data set '{part.label}'"
     try:
-        return build(DATASETS[part.name], part.options, f"data set '{part.label}'")
+        return build(look_up(DATASETS, part.name, "data set", where), part.options, where)
     except DatasetError as error:
-        raise UserError(f"data set '{part.label}': {error}") from None
+        raise UserError(f"{where}: {error}") from None
 
 
 def prepare_splits(

@@ -34,6 +34,8 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
         console.print(table)
         counts = Counter(state for _, state in states)
         console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
+    for name in store.lost():
+        console.print(f"[red]{escape(name)}[/]: its config.yaml is gone; `run` trains it again")
     failures = [folder for folder, state in states if state == "failed"]
     for folder in failures:
         failure = folder.failure() or {}

@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from benchmark.config import CellConfig, Experiment, Stage, read_yaml
 from benchmark.options import UserError, explain
+from benchmark.recorded import details_fault, outcome_fault
 
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's where PyYAML was built with it."""
@@ -150,15 +151,11 @@ class RunFolder:
                     for line in lines
                 ]
                 return [{**row, "epoch": int(row["epoch"])} for row in rows]
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
                 raise UserError(
-                    f"{file}: is damaged ({error!r}); delete the folder to train the run again"
+                    f"{file}: is damaged ({error!r}); delete the file to leave its curve out, or "
+                    "the folder to train the run again"
                 ) from None
-
-    def history_text(self) -> str:
-        """The history's file as it lies there, with plain line ends; "" before the first epoch."""
-        file = self.path / "history.csv"
-        return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def write_details(self, details: dict[str, Any]) -> None:
         """Keep the breakdowns of the test metrics; before :meth:`finish`."""
@@ -167,7 +164,12 @@ class RunFolder:
     def details(self) -> dict[str, Any] | None:
         """What :meth:`write_details` wrote, or None."""
         file = self.path / "details.json"
-        return read_json(file) if file.exists() else None
+        if not file.exists():
+            return None
+        details = read_json(file)
+        if fault := details_fault(details):
+            raise UserError(f"{file}: {fault}; delete the file to leave its breakdowns out")
+        return details
 
     def environment(self) -> dict[str, Any] | None:
         """What the run ran on, or None before it began."""
@@ -189,8 +191,8 @@ class RunFolder:
         if not file.exists():
             return None
         outcome = read_json(file)
-        if "status" not in outcome:
-            raise UserError(f"{file}: has no 'status'; delete the file to train the run again")
+        if fault := outcome_fault(outcome):
+            raise UserError(f"{file}: {fault}; delete the file to train the run again")
         return outcome
 
     def failure(self) -> dict[str, Any] | None:
@@ -304,6 +306,15 @@ class Store:
         """Number of runs here that are no part of the experiment last run."""
         return len(self._found("final")) - len(self.run_folders())
 
+    def lost(self) -> list[str]:
+        """Cells of the experiment last run whose folder or configuration is gone, by name."""
+        found = {
+            _listed(stage, folder.path.name)
+            for stage in STAGE_FOLDER
+            for folder in self._found(stage)
+        }
+        return sorted((self._cells() or set()) - found)
+
     def _found(self, stage: Stage) -> list[RunFolder]:
         files = sorted(self.path.glob(f"{STAGE_FOLDER[stage]}/*/config.yaml"))
         return [RunFolder(file.parent) for file in files]
@@ -312,7 +323,13 @@ class Store:
         file = self.path / "cells.txt"
         if not file.exists():
             return None
-        return set(file.read_text(encoding="utf-8").split("\n")) - {""}
+        try:
+            return set(file.read_text(encoding="utf-8").split("\n")) - {""}
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{file}: is not UTF-8 text; `run` the experiment again to write it anew, or "
+                "delete it to report on all runs of the folder"
+            ) from None
 
 
 def _listed(stage: Stage, slug: str) -> str:

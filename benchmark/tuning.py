@@ -63,7 +63,9 @@ def apply_setting(cell: CellConfig, setting: Setting) -> CellConfig:
     options = {k: v for k, v in setting.items() if k not in ("weight", "lr")}
     if options:
         cls = TASKS[cell.task].losses()[cell.loss.name]
-        options = resolve_options(cls, {**cell.loss.options, **options}, f"tune.{cell.loss.label}")
+        options = resolve_options(
+            cls, {**cell.loss.options, **options}, f"tune.options.{cell.loss.label}"
+        )
     loss = cell.loss.model_copy(
         update={"weight": named["weight"], "options": {**cell.loss.options, **options}}
     )

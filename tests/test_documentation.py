@@ -111,6 +111,19 @@ def test_readme_combined_losses(copy):
         assert label in printed
 
 
+def test_readme_tuned(copy):
+    assert "tuned.yaml" in write_examples("README.md", copy)
+    dry = call(copy, ["run", "tuned.yaml", "--dry-run"])
+    assert "33 cells (18 of them tuning)" in dry
+    few = ["tune.weights=[1]", "tune.budget=2", "tune.epochs=1"]
+    shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
+    printed = call(copy, ["run", "tuned.yaml", *QUICK, *few, shapes])
+    assert "focal_eiou" in printed
+    assert len(list((copy / "results/tuned/tuning").glob("*/metrics.json"))) == 6
+    assert list((copy / "results/tuned/runs").glob("*/tensorboard/events*"))
+    assert (copy / "results/tuned/report.html").exists()
+
+
 @pytest.mark.parametrize("command", ["check-loss", "simulate", "curves"])
 def test_readme_looks_at_losses(copy, command):
     (words,) = (words for words in commands("README.md") if words[0] == command)

@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Device(StrEnum):
@@ -65,9 +65,11 @@ def reports_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             errors.print("stopped")
             raise typer.Exit(130) from None
         except OSError as error:
-            if error.filename is None:
-                raise
-            errors.print(f"[red]error:[/] {_plain(error.filename)}: {_plain(error.strerror)}")
+            if isinstance(error, BrokenPipeError):
+                raise  # who read the output has gone; Typer ends quietly
+            reason = error.strerror or str(error) or type(error).__name__
+            where = "" if error.filename is None else f"{error.filename}: "
+            errors.print(f"[red]error:[/] {_plain(where + reason)}")
             raise typer.Exit(2) from None
 
     return guarded

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmark.executors.base import Event, Executor, Job
 from benchmark.executors.worker import BUSY, work
+from benchmark.options import UserError
 from benchmark.store import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -81,12 +82,28 @@ class LocalExecutor(Executor):
             if time.monotonic() < not_before:
                 waiting.append((not_before, job))
                 continue
-            receiving, sending = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=work, args=(job, sending))
-            process.start()
-            sending.close()  # or its end would not be seen here
-            running.append(Running(job, process, receiving))
+            running.append(self._start(job))
             on_event(Event(job, "started"))
+
+    def _start(self, job: Job) -> Running:
+        receiving, sending = self._context.Pipe(duplex=False)
+        for last in (False, True):
+            # A server that was killed since the last start is replaced by one that preloads.
+            start_server()
+            process = self._context.Process(target=work, args=(job, sending))
+            try:
+                process.start()
+                break
+            except (EOFError, ConnectionError):
+                if last:
+                    raise UserError(
+                        "the process that starts the runs was killed twice (the system does this "
+                        "when memory runs out); `run` again continues, and with fewer --workers "
+                        "it takes less memory"
+                    ) from None
+                time.sleep(RETRY_AFTER)  # a server that is not quite dead would be kept
+        sending.close()  # or its end would not be seen here
+        return Running(job, process, receiving)
 
     def _listen(self, one: Running, on_event: Callable[[Event], None]) -> None:
         try:

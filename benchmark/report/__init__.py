@@ -12,6 +12,7 @@ from benchmark.report.data import ReportData
 from benchmark.report.sheets import write_tables
 from benchmark.report.tables import TextTable, summary_tables
 from benchmark.statistics import summarise, with_bootstrap
+from benchmark.statistics.frames import with_label
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def write(
         out: folder, made where it does not exist. Gets ``tables/``, ``report.html``,
             ``report.json`` and ``charts/``.
         baseline: label of the loss to compare with, or one for each task; by default that of
-            the experiment, or the first loss of each task.
+            the experiment, or the first loss of each task. A label counts for the tasks that
+            have runs of that loss; the others keep their default.
         bootstrap: show bootstrap intervals of the differences as well.
         only: names of :data:`PARTS`; the others are not written. By default all.
 
@@ -87,7 +89,7 @@ def write(
         ValueError: as :func:`benchmark.statistics.summarise`, or ``only`` names no part.
     """
     parts = PARTS if only is None else {name: PARTS[name] for name in _known(only)}
-    summary = summarise(data.runs, baseline if baseline is not None else data.baselines)
+    summary = summarise(data.runs, _baselines(data, baseline))
     if bootstrap:
         summary = with_bootstrap(summary, data.runs)
     paths: list[Path] = []
@@ -97,6 +99,14 @@ def write(
         paths += written
         notes += remarks
     return ReportFiles(summary_tables(data.runs, summary), paths, notes)
+
+
+def _baselines(data: ReportData, baseline: str | Mapping[str, str] | None) -> Mapping[str, str]:
+    """Task -> label, ``baseline`` before what the experiment says."""
+    if isinstance(baseline, str):
+        # Before the first final run there is nothing to look the label up in.
+        baseline = with_label(data.runs, baseline) if len(data.runs) else {}
+    return {**data.baselines, **(baseline or {})}
 
 
 def _known(only: Collection[str]) -> list[str]:

@@ -52,6 +52,11 @@ class ReportData:
     targets: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
     tune_metrics: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
+    @property
+    def source(self) -> str:
+        """The folders that the data come from, in a message."""
+        return ", ".join(self.experiments) or self.name
+
     def tables(self) -> list[tuple[str, str, str]]:
         """Each (task, data set, model) in the order of the runs."""
         return [key for key, _ in groups(self.runs)]

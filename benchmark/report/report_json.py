@@ -39,7 +39,8 @@ def report_mapping(data: ReportData, summary: pd.DataFrame) -> dict[str, Any]:
 
     - ``schema_version``: :data:`SCHEMA_VERSION`.
     - ``name``, ``description``: of the experiment.
-    - ``headlines``: ``task, dataset, model, text, kind``.
+    - ``headlines``: ``task, dataset, model, lead, text, kind``; ``lead`` is the part of the text
+      to quote.
     - ``baselines``: task -> label of the loss that the others are compared with.
     - ``summary``: a row a loss of every (task, data set, model), best first; see
       :func:`benchmark.statistics.summarise`.
@@ -60,6 +61,7 @@ def report_mapping(data: ReportData, summary: pd.DataFrame) -> dict[str, Any]:
                 "task": line.task,
                 "dataset": line.dataset,
                 "model": line.model,
+                "lead": line.lead,
                 "text": line.text,
                 "kind": line.kind,
             }

@@ -13,6 +13,8 @@ from benchmark.report.panels import Panel
 
 FILE = "samples.json"
 VERSION = 1
+TRUTH = ("boxes", "labels")
+PREDICTED = (*TRUTH, "scores")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def _read(folder: Path) -> dict[str, Any]:
             f"{path} has version {version}, but this program reads {VERSION}; delete it to leave "
             "its pictures out"
         )
+    if fault := _fault(content):
+        raise UserError(f"{path}: {fault}; delete it to leave its pictures out")
     images = {
         image["id"]: {
             key: folder / value if key != "id" and isinstance(value, str) else value
@@ -111,3 +115,28 @@ def _read(folder: Path) -> dict[str, Any]:
         for image in content["images"]
     }
     return {"classes": content["classes"], "images": images}
+
+
+def _fault(content: dict[str, Any]) -> str:
+    """What is wrong with the content of ``samples.json``; "" where nothing is."""
+    for key in ("classes", "images"):
+        if not isinstance(content.get(key), list):
+            return f"'{key}' must be a list"
+    for place, image in enumerate(content["images"]):
+        where = f"images.{place}"
+        if not isinstance(image, dict):
+            return f"'{where}' must be a mapping"
+        for key, kind in (("id", str), ("file", str), ("width", int), ("height", int)):
+            if not isinstance(image.get(key), kind):
+                return f"'{where}.{key}' must be of type {kind.__name__}"
+        for key, lists in (("truth", TRUTH), ("predicted", PREDICTED)):
+            if not _is_annotation(image.get(key), lists):
+                return f"'{where}.{key}' must name a file or hold equally long {', '.join(lists)}"
+    return ""
+
+
+def _is_annotation(value: Any, lists: tuple[str, ...]) -> bool:
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    parts = [part for key in lists if isinstance(part := value.get(key), list)]
+    return len(parts) == len(lists) and len({len(part) for part in parts}) == 1

@@ -28,6 +28,7 @@ from benchmark.statistics import (
     sensitivity,
     targets_of,
 )
+from benchmark.store import write_text
 
 
 @dataclass(frozen=True)
@@ -142,5 +143,5 @@ def write_tables(data: ReportData, summary: pd.DataFrame, folder: Path) -> list[
         sheet = make(data, summary)
         for suffix, text in sheet.texts().items() if sheet is not None else ():
             paths.append(folder / f"{name}.{suffix}")
-            paths[-1].write_text(text, encoding="utf-8", newline="\n")
+            write_text(paths[-1], text)
     return paths

@@ -16,6 +16,8 @@ REFERENCES = ("untrained", "trivial")
 GROUP = ["task", "dataset", "model"]
 RUN = [*GROUP, "loss", "repetition"]
 RUN_COLUMNS = [*RUN, "status"]
+NO_METRICS = frozenset({"repetition", "seconds", "train_seconds", "weight", "lr"})
+"""Columns of numbers that no run is judged by."""
 
 
 def groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
@@ -52,7 +54,8 @@ def reference(runs: pd.DataFrame, name: str, metric: str) -> float:
 def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
     """Refuse, with a ``ValueError``, a table of runs that cannot be compared by ``metric``.
 
-    A column is missing, a task, status or metric is not known, or two rows are the same run.
+    A column is missing, a task or status is not known, the metric is not among those of the runs
+    (times and settings are none), or two rows are the same run.
     """
     missing = [name for name in RUN_COLUMNS if name not in runs]
     if missing:
@@ -63,10 +66,11 @@ def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
             raise ValueError(
                 f"{column} '{unknown.iloc[0]}' is not known; allowed: {', '.join(allowed)}"
             )
-    if metric is not None and metric not in runs:
-        numbers = map(str, runs.select_dtypes("number").columns)
-        metrics = [name for name in numbers if "/" not in name and name not in RUN_COLUMNS]
-        raise ValueError(f"metric '{metric}' is not in the runs; there are: {', '.join(metrics)}")
+    numbers = map(str, runs.select_dtypes("number").columns)
+    metrics = [name for name in numbers if name not in NO_METRICS]
+    if metric is not None and metric not in metrics:
+        shown = ", ".join(name for name in metrics if "/" not in name)
+        raise ValueError(f"metric '{metric}' is not in the runs; there are: {shown}")
     twice = runs[runs.duplicated(RUN, keep=False)]
     if len(twice):
         first = twice.iloc[0]
@@ -86,30 +90,40 @@ def baseline_labels(
 
     Args:
         baseline: a label, or one for each task. A task without one takes its first loss in the
-            order of ``runs``.
+            order of ``runs``. One given for a task stands even if none of its runs is there,
+            as while they are still to come.
 
     Raises:
-        ValueError: a task or a label is not known.
+        ValueError: a task is not known, or no task has runs of the one label given.
     """
-    losses = {
-        str(task): list(dict.fromkeys(group["loss"]))
-        for task, group in runs.groupby("task", sort=False)
-    }
-    if isinstance(baseline, str):
-        wanted = {task: baseline for task, labels in losses.items() if baseline in labels}
-        if not wanted:
-            known = ", ".join(label for labels in losses.values() for label in labels)
-            raise ValueError(f"baseline '{baseline}' is not among the losses; allowed: {known}")
-    else:
-        wanted = dict(baseline or {})
-    for task, label in wanted.items():
+    wanted = with_label(runs, baseline) if isinstance(baseline, str) else dict(baseline or {})
+    for task in wanted:
         if task not in PRIMARY:
             raise ValueError(
                 f"baseline is given for the task '{task}'; allowed: {', '.join(PRIMARY)}"
             )
-        if label not in losses.get(task, [label]):
-            raise ValueError(
-                f"baseline '{label}' is not among the losses of {task}; "
-                f"allowed: {', '.join(losses[task])}"
-            )
-    return {task: wanted.get(task, labels[0]) for task, labels in losses.items()}
+    return {task: wanted.get(task, labels[0]) for task, labels in _losses(runs).items()}
+
+
+def with_label(runs: pd.DataFrame, baseline: str) -> dict[str, str]:
+    """The label ``baseline`` for each task that has runs of that loss.
+
+    Raises:
+        ValueError: no task has.
+    """
+    losses = _losses(runs)
+    found = {task: baseline for task, labels in losses.items() if baseline in labels}
+    if not found:
+        known = dict.fromkeys(label for labels in losses.values() for label in labels)
+        raise ValueError(
+            f"baseline '{baseline}' is not among the losses; allowed: {', '.join(known)}"
+        )
+    return found
+
+
+def _losses(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """Task -> labels of its losses, both as they first appear."""
+    return {
+        str(task): list(dict.fromkeys(group["loss"]))
+        for task, group in runs.groupby("task", sort=False)
+    }

@@ -58,7 +58,8 @@ def summarise(
 
     Args:
         baseline: label of the loss to compare with, or a label for each task. A task without
-            one takes its first loss in the order of ``runs``.
+            one takes its first loss in the order of ``runs``. Where the one given for a task
+            has no run, the others have no pairs.
         metric: column to summarise; by default the :data:`PRIMARY` one of each task.
         level: confidence level of the intervals.
 

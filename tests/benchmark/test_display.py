@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from benchmark.display import GridDisplay, _duration
+from benchmark.display import GridDisplay, _duration, shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.runner import PlannedCell
 from benchmark.store import RunFolder
@@ -158,3 +159,22 @@ def test_a_narrow_terminal_names_the_loss_alone(planned, earlier):
     standing = shown(display).splitlines()[-2:]
     assert [line.split()[0] for line in standing] == ["iou", "giou"]
     assert all(len(line) <= 40 for line in standing)
+
+
+def test_no_line_of_a_log_is_broken(planned, tmp_path, make_cell):
+    name = "long-" * 60
+    one = PlannedCell(make_cell(), RunFolder(tmp_path / name[:200]), steps=10)
+    display = GridDisplay(console(False), [one], [], workers=1)
+    for outcome in ({"status": "done", "metrics": {"AP": 0.4}, "seconds": None}, None):
+        if outcome is None:
+            (one.folder.path / "metrics.json").unlink()
+            one.folder.fail("a reason " * 30)
+        else:
+            finish(one, outcome)
+        display(Event(job(one), "ended"))
+    one.folder.finish({"status": "diverged"})
+    display(Event(job(one), "ended"))
+    with shown_warnings(display.console):
+        warnings.warn("many words " * 30, UserWarning, stacklevel=1)
+    lines = display.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split()[0] for line in lines] == ["1/1", "failed", "diverged", "warning:"]

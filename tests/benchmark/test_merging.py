@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.reporting import Choices, write_merged_report
 from benchmark.store import Store
+from benchmark.tuning import apply_setting
 
 BASE = {
     "name": "shared",
@@ -186,6 +188,82 @@ def test_baselines_must_agree_unless_one_is_given(folder):
     assert "--baseline" in text
     data, _ = merge(read(one, two), baseline_given=True)
     assert data.baselines == {}
+    agreed, _ = merge(read(one, one), baseline_given=True)
+    assert agreed.baselines == {"detection": "iou"}
+
+
+def tuned_to(**setting):
+    """An ``edit`` of the fixture that gives runs a setting that tuning chose."""
+    return lambda cell: apply_setting(cell, setting)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({"lr": 0.003}, {"lr": 0.5}, "tuned lr 0.003"),
+        ({"weight": 2.0}, {"weight": 4.0}, "tuned weight 2.0"),
+        ({"power": 2.0}, {"power": 3.0}, "tuned power 2.0"),
+    ],
+)
+def test_one_loss_tuned_to_two_settings_is_refused(folder, first, second, said):
+    losses = [{"name": "giou", "label": "a"}] if "power" in first else None
+    label = "a" if losses else "iou"
+    one = folder("one", {(label, 0): 0.1}, losses=losses, edit=tuned_to(**first))
+    two = folder("two", {(label, 1): 0.2}, losses=losses, edit=tuned_to(**second))
+    text = refused(one, two)
+    for part in (f"'{label}' on shapes", said, str(one), str(two), *map(str, second.values())):
+        assert part in text
+
+
+def test_losses_of_one_table_may_be_tuned_to_different_rates(folder):
+    one = folder("one", {("iou", 0): 0.1}, edit=tuned_to(lr=0.003))
+    two = folder("two", {("giou", 0): 0.2}, edit=tuned_to(lr=0.5))
+    data, _ = merge(read(one, two))
+    assert data.runs["lr"].tolist() == [0.003, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({"lr": [0.1, 0.2]}, {"lr": [0.1, 0.3]}, "tune.lr is [0.1, 0.2] in"),
+        ({"lr": [0.1]}, {"lr": [0.1], "repetitions": 2}, "tune.repetitions is 1 in"),
+        ({"lr": [0.1]}, {"weights": [1, 2]}, "tune.weights is null in"),
+        ({"lr": [0.1]}, None, "tune is true in"),
+        ({"lr": [0.1, 0.2]}, {"lr": [0.2, 0.1], "metric": "AP", "epochs": 2}, ""),
+    ],
+)
+def test_losses_tuned_in_two_ways_are_refused(folder, first, second, said):
+    one = folder("one", {("iou", 0): 0.1}, edit=tuned_to(lr=0.1), tune=first)
+    two = folder("two", {("giou", 0): 0.2}, edit=tuned_to(lr=0.1), tune=second)
+    if not said:  # the same in other words
+        assert len(merge(read(one, two))[0].runs) == 2
+        return
+    text = refused(one, two)
+    for part in ("shapes, tiny_fcos", said, str(one), str(two)):
+        assert part in text
+
+
+def test_options_of_losses_that_one_folder_lacks_do_not_count(folder):
+    def tune(label):
+        return {"lr": [0.1], "options": {label: {"power": [2.0, 3.0]}}}
+
+    def make(where, label):
+        losses = ["iou", {"name": "giou", "label": label}]
+        return folder(where, {(label, 0): 0.1}, losses=losses, tune=tune(label))
+
+    one, other = make("one", "a"), make("other", "b")
+    with pytest.raises(UserError, match="one loss is called 'a'"):  # and not: tuned otherwise
+        merge(read(one, other))
+
+
+def test_a_folder_without_runs_adds_none(folder):
+    one, empty = folder("one", {("iou", 0): 0.1}), folder("empty", {("iou", 0): None})
+    shutil.rmtree(empty / "runs")
+    (empty / "runs").mkdir()
+    for order in ((one, empty), (empty, one)):
+        data, notes = merge(read(*order))
+        assert data.runs["AP"].tolist() == [0.1]
+        assert notes == [f"{empty} holds no run yet"]
 
 
 def test_the_command_writes_beside_the_folders_and_into_none(folder, cli, tmp_path):

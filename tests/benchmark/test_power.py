@@ -115,6 +115,7 @@ def test_command_on_a_folder(cli):
         (["--sd", "1", "--baseline", "iou"], "--baseline and --metric choose among runs"),
         ([REFERENCE, "--baseline", "nope"], "baseline 'nope' is not among the losses; allowed:"),
         ([REFERENCE, "--metric", "nope"], "metric 'nope' is not in the runs; there are:"),
+        ([REFERENCE, "--metric", "seconds"], "metric 'seconds' is not in the runs; there are:"),
         ([REFERENCE.parent], "is no results folder"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.config import Experiment
+from benchmark.config import CellPart, Experiment
 from benchmark.options import UserError
-from benchmark.runner import make_jobs, pick_device, plan_grid
+from benchmark.runner import make_jobs, open_dataset, pick_device, plan_grid
 from datasets.cache import open_cached
 
 
@@ -99,3 +100,27 @@ def test_devices(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert pick_device("auto") == pick_device("cuda") == "cuda"
     assert pick_device("cpu") == "cpu"
+
+
+def test_a_data_set_that_is_not_registered_is_named():
+    part = CellPart(name="shape", label="mine")
+    with pytest.raises(
+        UserError, match=r"'mine': unknown data set 'shape' \(did you mean 'shapes'"
+    ):
+        open_dataset(part)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"targets": {"AP/rign": 0.1}}, "targets"),
+        ({"tune": {"weights": [1.0], "metric": "AP/rign"}}, "tune.metric"),
+    ],
+)
+def test_a_metric_of_a_class_that_the_data_set_lacks(tmp_path, changes, key):
+    block = {"task": "detection", "losses": ["iou", "giou"], "models": ["tiny_fcos"]}
+    asked = experiment(**block).model_dump(mode="json", exclude_unset=True)
+    with pytest.raises(UserError, match=rf"^{key}: 'AP/rign'.*'shapes' lacks .*mean 'ring'"):
+        plan_grid(Experiment.model_validate({**asked, **changes}), tmp_path)
+    fitting = json.loads(json.dumps(changes).replace("rign", "ring"))
+    assert plan_grid(Experiment.model_validate({**asked, **fitting}), tmp_path).cells

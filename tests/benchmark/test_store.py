@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from benchmark.config import CellConfig
+from benchmark.config import CellConfig, Experiment
 from benchmark.options import UserError
 from benchmark.store import RunFolder, Store, write_atomically, write_json, write_text
 
@@ -22,6 +22,21 @@ def folder(tmp_path) -> RunFolder:
 @pytest.fixture
 def cell(make_cell) -> CellConfig:
     return make_cell()
+
+
+EXPERIMENT = Experiment.model_validate(
+    {
+        "name": "x",
+        "matrix": {
+            "b": {
+                "task": "detection",
+                "losses": ["iou", "giou"],
+                "datasets": ["shapes"],
+                "models": ["tiny_fcos"],
+            }
+        },
+    }
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -113,3 +128,16 @@ def test_clear_removes_every_file(folder, cell):
 def test_a_folder_without_runs_is_no_store(tmp_path):
     with pytest.raises(UserError, match="is no results folder"):
         Store.existing(tmp_path)
+
+
+def test_a_run_whose_configuration_is_gone_is_named(tmp_path, make_cell):
+    store = Store(tmp_path)
+    here, gone = (
+        make_cell(loss="giou"),
+        make_cell(loss="iou").model_copy(update={"stage": "tuning"}),
+    )
+    store.write_experiment(EXPERIMENT, [here, gone])
+    assert store.lost() == []
+    (store.run_folder(gone).path / "config.yaml").unlink()
+    assert store.lost() == [f"tuning/{gone.slug}"]
+    assert [folder.path.name for folder in store.run_folders()] == [here.slug]

@@ -117,7 +117,7 @@ def test_a_block_can_tune_otherwise_or_not_at_all():
     [
         (
             {"weights": [1, 2], "options": {"bce": {"gamma": [1, 2]}}},
-            "tune.bce.gamma: unknown key",
+            "tune.options.bce.gamma: unknown key",
         ),
         ({"options": {"bec": {"gamma": [1]}}}, "there is no loss 'bec' (did you mean 'bce'?)"),
         (

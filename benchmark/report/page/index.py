@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import NoneType
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,11 @@ COLUMNS = [
     Column("Hours of computing", align="right"),
 ]
 
+RUN: dict[str, Any] = {"task": str, "dataset": str, "loss": str, "status": str}
+SECONDS: dict[str, Any] = {"seconds": int | float | NoneType}
+SHOWN = {"headlines": {"lead": str}, "runs": RUN | SECONDS, "tuning": SECONDS}
+"""List in ``report.json`` -> what its entries hold that is shown here, by name -> type."""
+
 
 def write_index(folder: Path) -> Path:
     """Write ``folder/index.html`` from the ``report.json`` of every folder directly inside.
@@ -34,7 +40,7 @@ def write_index(folder: Path) -> Path:
         UserError: no folder inside holds a report, or one is damaged.
     """
     reports = {
-        file.parent.name: read_json(file)
+        file.parent.name: _read(file)
         for file in sorted(folder.glob("*/report.json"))
         if (file.parent / "report.html").exists()
     }
@@ -45,6 +51,25 @@ def write_index(folder: Path) -> Path:
     path = folder / "index.html"
     write_text(path, render_shell(f"{folder.resolve().name}: all reports", "", sections, {}))
     return path
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A ``report.json``, all of whose values that are shown here have their types."""
+    report = read_json(file)
+    faults = [] if isinstance(report.get("description"), str) else ["description"]
+    faults += [
+        f"{key}.{name}" if isinstance(report.get(key), list) else key
+        for key, kinds in SHOWN.items()
+        for name, kind in kinds.items()
+        if not isinstance(report.get(key), list)
+        or not all(isinstance(r, dict) and isinstance(r.get(name, ...), kind) for r in report[key])
+    ]
+    if faults:
+        raise UserError(
+            f"{file}: '{faults[0]}' is missing or of a wrong type; write the report again with "
+            "`run.py report`, or delete the file to leave it out"
+        )
+    return report
 
 
 def _overview(reports: dict[str, dict[str, Any]]) -> Markup:
@@ -70,7 +95,7 @@ def _overview(reports: dict[str, dict[str, Any]]) -> Markup:
 
 def _one(name: str, report: dict[str, Any]) -> Markup:
     parts = [paragraph(report["description"])] if report["description"] else []
-    parts += [paragraph(headline["text"]) for headline in report["headlines"]]
+    parts += [paragraph(headline["lead"]) for headline in report["headlines"]]
     return Markup("").join([*parts, Markup("<p>{}</p>").format(_link(name, "The whole report"))])
 
 

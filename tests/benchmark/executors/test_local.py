@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psutil
@@ -13,6 +15,7 @@ import pytest
 
 from benchmark.executors import Event, Job
 from benchmark.executors.local import ROOT, LocalExecutor, _cause
+from benchmark.options import UserError
 from benchmark.store import RunFolder
 
 
@@ -163,3 +166,26 @@ if __name__ == "__main__":
         [sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_server_that_dies_while_it_starts_a_run(make_job, monkeypatch, deaths):
+    start, died = ForkServerProcess.start, []
+
+    def fail_first(process: ForkServerProcess) -> None:
+        if len(died) < deaths:
+            server = forkserver._forkserver._forkserver_pid
+            os.kill(server, signal.SIGKILL)
+            died.append(server)
+            raise EOFError
+        start(process)
+
+    job = make_job("one")
+    executor = LocalExecutor(1)
+    monkeypatch.setattr(ForkServerProcess, "start", fail_first)
+    if deaths == 1:
+        executor.run([job], lambda event: None)
+        assert RunFolder(job.folder).status() == "done"
+    else:
+        with pytest.raises(UserError, match=r"killed twice .* `run` again continues"):
+            executor.run([job], lambda event: None)

@@ -17,7 +17,9 @@ SCHEMA = {
     "schema_version": int,
     "name": str,
     "description": str,
-    "headlines": [{"task": str, "dataset": str, "model": str, "text": str, "kind": str}],
+    "headlines": [
+        {"task": str, "dataset": str, "model": str, "lead": str, "text": str, "kind": str}
+    ],
     "baselines": {"detection": str},
     "summary": [{"task": str, "rank": int, "loss": str, "mean": NUMBER, "verdict": str}],
     "runs": [{"task": str, "loss": str, "repetition": int, "status": str, "AP": NUMBER}],

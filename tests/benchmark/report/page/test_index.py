@@ -16,7 +16,7 @@ def write_report(folder: Path, **changes: object) -> None:
     run = {"task": "detection", "dataset": "cells", "loss": "giou", "status": "done"}
     content = {
         "description": "What it is about",
-        "headlines": [{"text": "GIoU cannot be told from IoU."}],
+        "headlines": [{"lead": "GIoU cannot be told from IoU."}],
         "runs": [
             {**run, "seconds": 1800.0},
             {**run, "loss": "iou", "status": "diverged", "seconds": None},
@@ -30,7 +30,7 @@ def write_report(folder: Path, **changes: object) -> None:
 
 def test_every_report_is_named_linked_and_quoted(tmp_path):
     write_report(tmp_path / "b")
-    write_report(tmp_path / "a b", headlines=[{"text": "<b>bold</b>"}])
+    write_report(tmp_path / "a b", headlines=[{"lead": "<b>bold</b>"}])
     page = write_index(tmp_path).read_text()
     assert page.index('href="a%20b/report.html"') < page.index('href="b/report.html"')
     assert page.count("What it is about") == 2
@@ -55,3 +55,26 @@ def test_the_command(tmp_path, cli):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "index.html").exists()
     assert cli("index", "one").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"description": None}, "description"),
+        ({"headlines": {}}, "headlines"),
+        ({"runs": [{"seconds": 1.0}]}, "runs.task"),
+        ({"tuning": [{}]}, "tuning.seconds"),
+        ({"tuning": [{"seconds": "long"}]}, "tuning.seconds"),
+    ],
+)
+def test_a_report_of_another_form_is_named(tmp_path, changes, named):
+    write_report(tmp_path / "one", **changes)
+    with pytest.raises(UserError, match=rf"one/report\.json: '{named}' is missing or of a wrong"):
+        write_index(tmp_path)
+
+
+def test_an_empty_report_is_named(tmp_path):
+    write_report(tmp_path / "one")
+    (tmp_path / "one" / "report.json").write_text("{}")
+    with pytest.raises(UserError, match=r"one/report\.json: .*delete the file"):
+        write_index(tmp_path)

@@ -270,11 +270,24 @@ def test_tables_share_the_budget(
     assert len(drawn) < 0.7 * both
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"images": []}', '{"version": 2}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"images": []}',
+        '{"version": 2}',
+        '{"version": 1}',
+        '{"version": 1, "classes": [], "images": [1]}',
+        '{"version": 1, "classes": [], "images": [{"id": "a", "file": "a.jpg"}]}',
+        '{"version": 1, "classes": [], "images": [{"id": "a", "file": "a.jpg", "width": 8,'
+        ' "height": 8, "truth": {"boxes": [[1, 2, 3, 4]], "labels": []}, "predicted": "b"}]}',
+    ],
+)
 def test_unreadable_list_is_named(make_page: Build, tmp_path: Path, content: str) -> None:
     (tmp_path / "samples.json").write_text(content)
     page = make_page({("d", "a"): [0.5]}, folders={"d-a-0": tmp_path})
-    with pytest.raises(UserError, match=r"samples\.json .*delete it"):
+    with pytest.raises(UserError, match=r"samples\.json.*delete it"):
         pictures.build(page)
 
 

@@ -1,0 +1,112 @@
+"""The form of what a run leaves: whether ``metrics.json`` and ``details.json`` can be read on.
+
+The checks look at names, types and lengths, so that whoever reads a run later need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+
+STATUSES = ("done", "diverged")
+"""How a run can end."""
+METRICS = ("metrics", "validation", "untrained", "trivial")
+SECONDS = ("seconds", "train_seconds")
+VERSION = 1
+"""Of ``details.json``."""
+NUMBER = (int, float, NoneType)
+"""A number in JSON, or null for NaN."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a breakdown consists of.
+
+    Attributes:
+        lists: key -> how many more entries it has than the other lists.
+        numbers: keys with a number.
+        optional: those of them that may be absent.
+    """
+
+    lists: dict[str, int]
+    numbers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+CURVE = Form({"x": 0, "y": 0})
+GROUPED = Form({"group": 0, "value": 0, "count": 0}, optional=("count",))
+FORMS = {
+    "by_iou": CURVE,
+    "by_threshold": CURVE,
+    "by_size": GROUPED,
+    "by_aspect": GROUPED,
+    "by_share": GROUPED,
+    "by_class": GROUPED,
+    "thresholds": GROUPED,
+    "localisation": Form(
+        {"edges": 1, "count": 0}, numbers=("matched", "objects", "mean"), optional=("mean",)
+    ),
+    "calibration": Form(
+        {"edges": 1, "count": 0, "confidence": 0, "accuracy": 0},
+        numbers=("ece",),
+        optional=("ece",),
+    ),
+}
+
+
+def outcome_fault(outcome: Mapping[str, Any]) -> str:
+    """What is wrong with the content of ``metrics.json``; "" where nothing is."""
+    if outcome.get("status") not in STATUSES:
+        return f"'status' must be one of {', '.join(STATUSES)}, not {outcome.get('status')!r}"
+    for key in (*METRICS, "diverged_at"):
+        if not isinstance(outcome.get(key, {}), dict):
+            return f"'{key}' must be a mapping"
+    for key in METRICS:
+        for name, value in outcome.get(key, {}).items():
+            if type(value) not in NUMBER:
+                return f"'{key}.{name}' must be a number or null, not {value!r}"
+    for key in SECONDS:
+        if type(outcome.get(key)) not in NUMBER:
+            return f"'{key}' must be a number or null, not {outcome[key]!r}"
+    return ""
+
+
+def details_fault(details: Mapping[str, Any]) -> str:
+    """What is wrong with the content of ``details.json``; "" where nothing is.
+
+    Breakdowns may be absent or null.
+    """
+    if details.get("version") != VERSION:
+        return f"'version' must be {VERSION}, not {details.get('version')!r}"
+    curves = details.get("precision_recall")
+    if not isinstance(curves, dict | NoneType):
+        return "'precision_recall' must be a mapping"
+    named = [(name, details.get(name), form) for name, form in FORMS.items()]
+    named += [(f"precision_recall.{name}", curve, CURVE) for name, curve in (curves or {}).items()]
+    faults = (_fault(name, part, form) for name, part, form in named if part is not None)
+    return next(filter(None, faults), "")
+
+
+def _fault(name: str, breakdown: Any, form: Form) -> str:
+    if not isinstance(breakdown, dict):
+        return f"'{name}' must be a mapping"
+    for key in (*form.lists, *form.numbers):
+        if key not in breakdown and key not in form.optional:
+            return f"'{name}' lacks '{key}'"
+    for key in form.numbers:
+        if type(breakdown.get(key)) not in NUMBER:
+            return f"'{name}.{key}' must be a number or null"
+    lengths = {}
+    for key, more in form.lists.items():
+        if key not in breakdown:
+            continue
+        entries, allowed = breakdown[key], (str,) if key == "group" else NUMBER
+        if not isinstance(entries, list) or not set(map(type, entries)) <= set(allowed):
+            kind = "names" if key == "group" else "numbers"
+            return f"'{name}.{key}' must be a list of {kind}"
+        lengths[key] = len(entries) - more
+    if len(set(lengths.values())) > 1:
+        return f"the lists of '{name}' ({', '.join(lengths)}) differ in length"
+    return ""
