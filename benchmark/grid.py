@@ -59,15 +59,15 @@ def _check_targets(experiment: Experiment) -> None:
     places = [("targets", experiment.targets, tasks)]
     places += [(f"matrix.{k}.targets", b.targets, [b.task]) for k, b in experiment.matrix.items()]
     for path, targets, among in places:
-        allowed = [metric for task in among for metric in TASKS[task].metrics]
+        allowed = [metric for task in among for metric in TASKS[task].metric_names()]
         for metric in targets:
-            if metric.partition("/")[0] not in allowed:
+            if not any(TASKS[task].measures(metric) for task in among):
                 raise UserError(
-                    f"{path}: {' and '.join(among)} has no metric '{metric}'"
+                    f"{path}: {' or '.join(among)} has no metric '{metric}'"
                     f"{suggest(metric, allowed)}; allowed: {', '.join(allowed)}"
                 )
     for table, targets in experiment.targets_by_table().items():
-        own = [m for m in targets if m.partition("/")[0] in TASKS[table[0]].metrics]
+        own = [metric for metric in targets if TASKS[table[0]].measures(metric)]
         if len(own) > 1:
             raise UserError(
                 f"targets: {', '.join(table)} has {len(own)} ({', '.join(own)}); give one"

@@ -153,10 +153,10 @@ def _check_classes(experiment: Experiment, datasets: dict[Table, Dataset]) -> No
     ]
     for table, key, metric in asked:
         task, label, _ = table
-        name, _, class_name = (metric or "").partition("/")
+        class_name = (metric or "").partition("/")[2]
         background = ["background"] if task == "segmentation" else []
         classes = ["", *background, *datasets[table].classes]
-        if name in TASKS[task].metrics and class_name not in classes:
+        if TASKS[task].measures(metric or "") and class_name not in classes:
             raise UserError(
                 f"{key}: '{metric}' asks for the class '{class_name}', which data set '{label}' "
                 f"lacks{suggest(class_name, classes)}; allowed: {', '.join(classes[1:])}"

@@ -136,9 +136,9 @@ def _tuning_cell(cell: CellConfig, setting: Setting, repetition: int, tune: Tune
 
 
 def _check_metric(task: str, tune: Tune) -> None:
-    allowed = TASKS[task].metrics
+    allowed = TASKS[task].metric_names()
     name = tune.metric or TASKS[task].primary
-    if name.partition("/")[0] not in allowed:
+    if not TASKS[task].measures(name):
         raise UserError(
             f"tune.metric: {task} has no metric '{name}'{suggest(name, allowed)}; "
             f"allowed: {', '.join(allowed)}"

@@ -37,10 +37,10 @@ class TensorBoard(RunLogger):
 
     def row(self, epoch: int, row: dict[str, float]) -> None:
         writer = self._open(epoch)
-        metrics = TASKS[self.cell.task].metrics
+        task = TASKS[self.cell.task]
         for name, value in row.items():
             if name != "epoch":
-                kind = "validation" if name.partition("/")[0] in metrics else "train"
+                kind = "validation" if task.measures(name) else "train"
                 writer.add_scalar(f"{kind}/{name}", value, epoch)
         writer.flush()  # a run that is killed keeps its epochs
 

@@ -138,7 +138,21 @@ class Task(ABC):
     """The metric that tables and charts lead with."""
 
     metrics: ClassVar[tuple[str, ...]]
-    """What an evaluation measures whatever the classes; ``<metric>/<class>`` may come on top."""
+    """What an evaluation measures whatever the classes."""
+
+    class_metrics: ClassVar[tuple[str, ...]]
+    """What it measures of each class as well, as ``<metric>/<class>``."""
+
+    @classmethod
+    def measures(cls, name: str) -> bool:
+        """Whether an evaluation reports the metric, where there is a class of that name."""
+        metric, of_class, _ = name.partition("/")
+        return metric in (cls.class_metrics if of_class else cls.metrics)
+
+    @classmethod
+    def metric_names(cls) -> list[str]:
+        """What :meth:`measures` takes, for messages."""
+        return [*cls.metrics, *(f"{metric}/<class>" for metric in cls.class_metrics)]
 
     def __init__(self, loss: Any, weight: float, classes: list[str]) -> None:
         self.loss = loss

@@ -40,6 +40,7 @@ class Detection(Task):
 
     primary: ClassVar[str] = "AP"
     metrics: ClassVar[tuple[str, ...]] = tuple(STATS)
+    class_metrics: ClassVar[tuple[str, ...]] = ("AP",)
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:

@@ -33,6 +33,7 @@ class Segmentation(Task):
 
     primary: ClassVar[str] = "mIoU_fg"
     metrics: ClassVar[tuple[str, ...]] = ("mIoU_fg", "mIoU", "Dice_fg", "pixel_accuracy")
+    class_metrics: ClassVar[tuple[str, ...]] = ("IoU", "Dice")
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:

@@ -129,6 +129,7 @@ def test_a_block_can_tune_otherwise_or_not_at_all():
             {"options": {"focal gamma=3.0": {"gamma": [-1.0]}}, "lr": [0.1]},
             "tune.options.focal gamma=3.0: gamma",
         ),
+        ({"weights": [1], "metric": "mIoU_fg/x"}, "segmentation has no metric 'mIoU_fg/x'"),
         ({"weights": [1], "metric": "AP"}, "tune.metric: segmentation has no metric 'AP'"),
     ],
 )
@@ -142,3 +143,7 @@ def test_a_loss_with_a_weight_of_its_own_cannot_have_it_tuned():
     block = {**BASE["matrix"]["masks"], "losses": ["bce", {"name": "dice", "weight": 2}]}
     with pytest.raises(UserError, match="'dice weight=2' has a weight of its own"):
         settings({"weights": [1, 2]}, matrix={"masks": block})
+
+
+def test_a_class_can_be_tuned_for():
+    assert settings({"weights": [1], "metric": "IoU/ellipse"})["bce"] == [{"weight": 1.0}]

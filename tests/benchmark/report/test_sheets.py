@@ -201,3 +201,16 @@ def test_every_latex_table_is_whole(name):
         assert columns == {len(table.cells.columns)}
         assert text.isascii()
         assert text.count("{") == text.count("}")
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(data, tmp_path, monkeypatch):
+    (tmp_path / "summary.csv").write_text("old")
+
+    def full(*paths: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_tables(data, summarise(data.runs), tmp_path)
+    assert (tmp_path / "summary.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.csv"]
