@@ -16,6 +16,7 @@ from rich.text import Text
 
 from benchmark.collecting import collect
 from benchmark.options import UserError
+from benchmark.report.tables import UNKNOWN
 from benchmark.statistics import (
     PRIMARY,
     baseline_labels,
@@ -33,7 +34,6 @@ DIFFERENCES = (0.2, 0.5, 1.0, 2.0)
 """Percentage points that are looked at when none are asked for."""
 REPETITIONS = (3, 5, 10, 20)
 """Numbers of repetitions whose detectable difference is shown for a given spread."""
-UNKNOWN = "–"
 LOOK: Any = {
     "box": SIMPLE_HEAD,
     "title_justify": "left",

@@ -8,8 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.statistics import groups
-
 
 @dataclass(frozen=True)
 class ReportData:
@@ -56,10 +54,6 @@ class ReportData:
     def source(self) -> str:
         """The folders that the data come from, in a message."""
         return ", ".join(self.experiments) or self.name
-
-    def tables(self) -> list[tuple[str, str, str]]:
-        """Each (task, data set, model) in the order of the runs."""
-        return [key for key, _ in groups(self.runs)]
 
     def details_by_loss(
         self, runs: pd.DataFrame, losses: list[str]
