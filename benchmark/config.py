@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.entries import Named, NamedLoss
+from benchmark.entries import Losses, Named
+from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
 from benchmark.optimization import OPTIMIZERS, SCHEDULES
 from benchmark.options import UserError, explain, resolve_options, suggest
 from benchmark.overrides import apply_override, one_line
@@ -27,6 +28,15 @@ SHIPPED = Path(__file__).parent / "configs"
 SCHEMA_VERSION = 1
 PATH_OPTIONS = frozenset({"root"})
 """Data set options that say where the files lie; they are no part of a cell's identity."""
+
+ADDED_KEYS: dict[str, Any] = {
+    "compile": False,
+    "ema": None,
+    "backbone_lr": 1.0,
+    "freeze": "none",
+    "multi_scale": None,
+}
+"""Train settings that came after the first published runs, with the values that those ran with."""
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Of YAML files; libyaml's, where PyYAML was built with it, is eight times as fast."""
@@ -74,6 +84,20 @@ def _augment(value: Any) -> Any:
     return options
 
 
+def _amp(value: Any) -> Any:
+    if not (isinstance(value, bool) or value in ("bf16", "fp16")):
+        raise ValueError("must be false, true (the type that suits the device), bf16 or fp16")
+    return value
+
+
+def _multi_scale(value: Any) -> Any:
+    low_high = value if isinstance(value, list | tuple) and len(value) == 2 else (0, 0)
+    numbers = all(type(factor) in (int, float) for factor in low_high)
+    if not numbers or not 0.25 <= low_high[0] <= low_high[1] <= 4:
+        raise ValueError("must be [low, high], factors with 0.25 <= low <= high <= 4")
+    return [float(factor) for factor in low_high]
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,7 +118,12 @@ class Train(Strict):
         default_factory=lambda: _augment({})
     )
     eval_every: Positive = 1
-    amp: bool = False
+    amp: Annotated[bool | Literal["bf16", "fp16"], BeforeValidator(_amp)] = False
+    compile: bool = False
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    backbone_lr: Annotated[Finite, Field(gt=0)] = 1.0
+    freeze: Literal["none", "norm", "backbone"] = "none"
+    multi_scale: Annotated[list[float], BeforeValidator(_multi_scale)] | None = None
 
     @model_validator(mode="after")
     def _turned_images_fit(self) -> Train:
@@ -105,12 +134,21 @@ class Train(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _frozen_has_no_rate(self) -> Train:
+        if self.freeze == "backbone" and self.backbone_lr != 1:
+            raise ValueError(
+                f"backbone_lr is {self.backbone_lr:g}, but freeze: backbone leaves nothing of the "
+                "backbone to train; give one of the two"
+            )
+        return self
+
 
 class Block(Strict):
     """One product of the matrix: every loss on every data set with every model."""
 
-    task: Literal["detection", "segmentation"]
-    losses: Annotated[list[NamedLoss], Field(min_length=1)]
+    task: Literal["detection", "segmentation", "instance"]
+    losses: Losses
     datasets: Annotated[list[Named], Field(min_length=1)]
     models: Annotated[list[Named], Field(min_length=1)]
     repetitions: Positive | None = None
@@ -131,6 +169,7 @@ class Experiment(Strict):
     tune: Tune | None = None
     targets: Targets = {}
     logging: list[str] = []
+    evaluator: Annotated[str, _one_of(ENGINES)] = PYCOCOTOOLS
     matrix: Annotated[dict[str, Block], Field(min_length=1)]
 
     def block_train(self, key: str) -> Train:
@@ -225,6 +264,21 @@ class CellLoss(CellPart):
     weight: float = 1.0
     version: int = 1
     term_versions: list[int] = []
+    parts: dict[str, CellLoss] = {}
+    """Of a loss that is several: the loss at each place of the model."""
+
+    def singles(self) -> dict[str, CellLoss]:
+        """The losses by place; a loss that is not several by ``""``."""
+        return self.parts or {"": self}
+
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on: not the label, nor what a plain loss does not have."""
+        content = self.model_dump(exclude={"label", "parts", "term_versions"})
+        if self.term_versions:  # no sum; runs from before there were sums stay the same
+            content["term_versions"] = self.term_versions
+        if self.parts:
+            content["parts"] = {place: part.identity() for place, part in self.parts.items()}
+        return content
 
 
 class CellConfig(Strict):
@@ -262,12 +316,15 @@ class CellConfig(Strict):
             for key, value in content["dataset"]["options"].items()
             if key not in PATH_OPTIONS
         }
-        del content["loss"]["label"]
+        content["loss"] = self.loss.identity()
+        content["train"] = {
+            key: value
+            for key, value in content["train"].items()
+            if key not in ADDED_KEYS or value != ADDED_KEYS[key]
+        }
         del content["tuned"]
         if self.stage == "final":  # the only stage there was before there was tuning
             del content["stage"]
-        if not self.loss.term_versions:  # no sum; runs from before there were sums stay the same
-            del content["loss"]["term_versions"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

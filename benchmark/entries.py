@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 
 def _name_to_entry(value: Any) -> Any:
@@ -17,14 +26,25 @@ def _term_to_entry(value: Any) -> Any:
     return _name_to_entry(value)
 
 
+NAMELESS = ("sum", "parts")
+"""Keys that take the place of a loss's name, and are the name themselves."""
+
+
 def _loss_to_entry(value: Any) -> Any:
-    """``{sum: [...]}`` names no loss: the sum is one."""
+    """``{sum: [...]}`` and ``{parts: {...}}`` name no loss: the sum, or the parts, are one."""
     value = _name_to_entry(value)
-    if not isinstance(value, dict) or value.get("sum") is None:
+    given = [key for key in NAMELESS if isinstance(value, dict) and value.get(key) is not None]
+    if not given:
         return value
-    if value.get("name", "sum") != "sum":
-        raise ValueError("must have a name or a sum, not both")
-    return {**value, "name": "sum"}
+    if len(given) > 1 or value.get("name", given[0]) != given[0]:
+        raise ValueError("must have a name, a sum or parts, and one of these alone")
+    return {**value, "name": given[0]}
+
+
+def _part_to_entry(value: Any) -> Any:
+    if isinstance(value, dict) and "parts" in value:
+        raise ValueError("parts cannot hold parts; name each place once")
+    return _loss_to_entry(value)
 
 
 class Entry(BaseModel):
@@ -78,10 +98,18 @@ class LossEntry(Entry):
         | None
     ) = None
 
+    parts: (
+        Annotated[
+            dict[str, Annotated[LossEntry, BeforeValidator(_part_to_entry)]], Field(min_length=1)
+        ]
+        | None
+    ) = None
+
     @property
     def shown(self) -> str:
         terms = [term.shown for term in self.sum or []]
-        shown = " + ".join(terms) if terms and not self.label else super().shown
+        parts = [f"{place}={part.shown}" for place, part in (self.parts or {}).items()]
+        shown = self.label or " + ".join(terms) or ", ".join(parts) or super().shown
         if self.label or self.weight == 1.0:
             return shown
         return f"{shown} weight={self.weight:g}"
@@ -89,3 +117,32 @@ class LossEntry(Entry):
 
 Named = Annotated[Entry, BeforeValidator(_name_to_entry)]
 NamedLoss = Annotated[LossEntry, BeforeValidator(_loss_to_entry)]
+
+
+def _crossed(lists: dict[str, list[LossEntry]]) -> list[LossEntry]:
+    """Every combination of one loss a place, shown by those of the places that have several."""
+    told_by = [place for place, losses in lists.items() if len(losses) > 1] or list(lists)
+    found = []
+    for chosen in itertools.product(*lists.values()):
+        parts = dict(zip(lists, chosen, strict=True))
+        label = " × ".join(parts[place].shown for place in told_by)
+        found.append(LossEntry(name="parts", parts=parts, label=label))
+    return found
+
+
+def _form(value: Any) -> str:
+    return BY_PLACE if isinstance(value, dict) else LISTED
+
+
+LISTED, BY_PLACE = "[listed]", "[by place]"
+"""How losses are given. Brackets, because steps of a path with these name no key to the user."""
+
+_Several = Annotated[list[NamedLoss], Field(min_length=1)]
+Losses = Annotated[
+    Annotated[_Several, Tag(LISTED)]
+    | Annotated[
+        dict[str, _Several], Field(min_length=1), AfterValidator(_crossed), Tag(BY_PLACE)
+    ],
+    Discriminator(_form),
+]
+"""A list, or ``{box: [smooth_l1, giou], mask: [bce, dice]}``: every combination, as a list."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.config import Block, CellConfig, CellLoss, CellPart, Experiment
+from benchmark.backbone import check_backbone
+from benchmark.config import Block, CellConfig, CellLoss, CellPart, Experiment, Train
 from benchmark.entries import Entry, LossEntry, Term
-from benchmark.models import MODELS
+from benchmark.models import MODELS, Kind, losses_for
 from benchmark.options import UserError, build, look_up, resolve_options, suggest
 from benchmark.tasks import TASKS
 from datasets import DATASETS
@@ -95,12 +96,18 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     block = experiment.matrix[key]
     path = f"matrix.{key}"
     train = experiment.block_train(key)
-    losses = [_loss(block, entry, f"{path}.losses.{i}") for i, entry in enumerate(block.losses)]
     datasets = [
         _part(DATASETS, entry, "data set", f"{path}.datasets.{i}")
         for i, entry in enumerate(block.datasets)
     ]
-    models = [_model(block, entry, f"{path}.models.{i}") for i, entry in enumerate(block.models)]
+    models = [
+        _model(block, entry, train, f"{path}.models.{i}") for i, entry in enumerate(block.models)
+    ]
+    places = _common_places(block)
+    losses = [
+        _loss(block.task, entry, places, f"{path}.losses.{i}")
+        for i, entry in enumerate(block.losses)
+    ]
     labels = [loss.label for loss in losses]
     if block.baseline is not None and block.baseline not in labels:
         raise UserError(
@@ -130,7 +137,7 @@ def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellP
     return CellPart(name=entry.name, label=entry.label or entry.name, options=options)
 
 
-def _model(block: Block, entry: Entry, path: str) -> CellPart:
+def _model(block: Block, entry: Entry, train: Train, path: str) -> CellPart:
     part = _part(MODELS, entry, "model", path)
     spec = build(MODELS[part.name], part.options, path)
     if spec.task != block.task:
@@ -139,19 +146,64 @@ def _model(block: Block, entry: Entry, path: str) -> CellPart:
             f"{path}: '{entry.name}' is a {spec.task} model, but the block's task is "
             f"{block.task}; allowed: {allowed}"
         )
+    check_backbone(spec, train, path)
     return part.model_copy(update={"label": entry.shown})
 
 
-def _loss(block: Block, entry: LossEntry, path: str) -> CellLoss:
-    register = TASKS[block.task].losses()
-    kind = f"{block.task} loss"
+def _common_places(block: Block) -> dict[str, Kind]:
+    """The places at which every model of the block takes a loss, ``box`` for all of boxes."""
+    each = [MODELS[model.name].places for model in block.models]
+    common = {
+        place: kind
+        for place, kind in each[0].items()
+        if all(places.get(place) == kind for places in each)
+    }
+    if all("box" in places.values() for places in each):
+        common = {"box": "box", **common}
+    return common
+
+
+def _loss(task: str, entry: LossEntry, places: dict[str, Kind], path: str) -> CellLoss:
+    """The loss of a cell: one of the task's, or several at places of the block's models."""
+    if entry.parts is None:
+        return _plain(task, entry, path)
+    parts = {}
+    for place, part in entry.parts.items():
+        here = f"{path}.parts.{place}"
+        if place not in places:
+            raise UserError(
+                f"{here}: no such place{suggest(place, places)}; every model of the block takes a "
+                f"loss at: {', '.join(places) or 'none'}"
+            )
+        parts[place] = _single(losses_for(places[place]), f"{places[place]} loss", part, here)
+    return CellLoss(name="parts", label=entry.shown, weight=entry.weight, parts=parts)
+
+
+def _plain(task: str, entry: LossEntry, path: str) -> CellLoss:
+    """A loss named without a place; where the task has several kinds, its own kind decides."""
+    name = entry.sum[0].name if entry.sum else entry.name
+    for place, kind in TASKS[task].plain_places.items():
+        register = losses_for(kind)
+        if name in register:
+            loss = _single(register, f"{kind} loss", entry, path)
+            part = loss.model_copy(update={"weight": 1.0})
+            return CellLoss(
+                name="parts", label=loss.label, weight=loss.weight, parts={place: part}
+            )
+    return _single(TASKS[task].losses(), f"{task} loss", entry, path)
+
+
+def _single(register: dict[str, Any], kind: str, entry: LossEntry, path: str) -> CellLoss:
     name, given, versions = entry.name, entry.options, []
     if entry.sum is None:
         cls = look_up(register, name, kind, path)
         if issubclass(cls, SumOfLosses):
             raise UserError(f"{path}: write a sum as {{sum: [...]}}, a list of losses")
     else:
-        name, cls = _sum_in(register)
+        found = _sum_in(register)
+        if found is None:
+            raise UserError(f"{path}: a {kind} cannot be a sum")
+        name, cls = found
         terms = [_term(register, t, kind, f"{path}.sum.{i}") for i, t in enumerate(entry.sum)]
         given = {**given, "terms": terms}
         versions = [register[term["name"]].version for term in terms]
@@ -167,9 +219,9 @@ def _loss(block: Block, entry: LossEntry, path: str) -> CellLoss:
     )
 
 
-def _sum_in(register: dict[str, Any]) -> tuple[str, type[SumOfLosses]]:
-    """Name and class of the sum among a task's losses."""
-    return next((n, cls) for n, cls in register.items() if issubclass(cls, SumOfLosses))
+def _sum_in(register: dict[str, Any]) -> tuple[str, type[SumOfLosses]] | None:
+    """Name and class of the sum among some losses."""
+    return next(((n, cls) for n, cls in register.items() if issubclass(cls, SumOfLosses)), None)
 
 
 def _term(register: dict[str, Any], term: Term, kind: str, path: str) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from benchmark.loss_parts import LossParts
 
 Counter = Callable[..., Tensor]
 """``(gradient, target, ...) -> int64 [2]``: positives whose gradient is zero, and positives."""
@@ -39,29 +40,24 @@ def pixels_without_gradient(gradient: Tensor, target: Tensor, valid: Tensor) -> 
     return torch.stack([(positive & (gradient == 0)).sum(), positive.sum()])
 
 
-class WatchedLoss:
-    """A loss that also counts the positives it gives no gradient.
+class Watch:
+    """Counts the positives that a loss under test gives no gradient; counts stay on the device.
 
-    It is called like the loss and has its attributes. The prediction goes to the loss through a
-    view, whose gradient is that of this loss alone; values and gradients stay what they are, to
-    the bit. Counts stay on the device.
+    Args:
+        counter: called with the gradient of the prediction and the loss's other arguments.
     """
 
-    def __init__(self, loss: Any, counter: Counter) -> None:
-        self._loss = loss
+    def __init__(self, counter: Counter) -> None:
         self._counter = counter
         self._counts: Tensor | None = None
 
-    def __call__(self, pred: Tensor, *truth: Tensor) -> Tensor:
-        view = pred.view_as(pred)
-        if view.requires_grad:
-            view.register_hook(partial(self._count, truth))
-        return self._loss(view, *truth)
+    def over(self, loss: Any) -> Any:
+        """The loss, watched; of losses by place those of boxes are, whose positives are alike."""
+        if isinstance(loss, LossParts):
+            return loss.each(lambda part: self.over(part) if hasattr(part, "space") else part)
+        return WatchedLoss(loss, self._count)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loss, name)
-
-    def _count(self, truth: tuple[Tensor, ...], gradient: Tensor) -> None:
+    def _count(self, gradient: Tensor, *truth: Tensor) -> None:
         found = self._counter(gradient, *truth)
         self._counts = found if self._counts is None else self._counts + found
 
@@ -70,6 +66,53 @@ class WatchedLoss:
         counts, self._counts = self._counts, None
         lost, positives = (0, 0) if counts is None else counts.tolist()
         return lost / positives if positives else math.nan
+
+
+class WatchedLoss:
+    """A loss whose gradient is shown to ``watch(gradient, *truth)``.
+
+    It is called like the loss and has its attributes. The prediction goes to the loss through a
+    view, whose gradient is that of this loss alone; values and gradients stay what they are, to
+    the bit.
+    """
+
+    def __init__(self, loss: Any, watch: Callable[..., None]) -> None:
+        self._loss = loss
+        self._watch = watch
+
+    def __call__(self, pred: Tensor, *truth: Tensor) -> Tensor:
+        view = pred.view_as(pred)
+        if view.requires_grad:
+            view.register_hook(lambda gradient: self._watch(gradient, *truth))
+        return self._loss(view, *truth)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loss, name)
+
+
+class LateReading:
+    """Reads a number from the device without waiting for it: a little late."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._waits = device.type == "cuda"
+        self._host = torch.zeros((), pin_memory=self._waits)
+        self._arrived: torch.cuda.Event | None = None
+        self._last: float | None = None
+
+    def __call__(self, value: Tensor) -> float | None:
+        """The newest of the values given that has arrived; None before the first has.
+
+        On the CPU that is ``value`` itself.
+        """
+        if not self._waits:
+            return float(value)
+        if self._arrived is None or self._arrived.query():
+            if self._arrived is not None:
+                self._last = float(self._host)
+            self._host.copy_(value, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+        return self._last
 
 
 class StepSums:

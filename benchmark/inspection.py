@@ -167,7 +167,7 @@ def draw_sheet(
     for place, index in enumerate(chosen):
         sample = split.image(index), split.boxes(index), split.labels(index), split.semantic(index)
         if augmentation is not None:
-            sample = augmentation(*sample, seed=seed * 100_003 + int(index))
+            sample = augmentation(*sample, seed=seed * 100_003 + int(index))[:4]
         _draw_sample(axes[place], *sample, colours)
         axes[place].set_title(split.ids[index], fontsize=6, pad=2)
         seen |= _classes_in(sample[2], sample[3])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmark.config import CellConfig
 from benchmark.seeding import epoch_order, stream_seed
-from benchmark.tasks import Batch
-from datasets.augment import Augment, Augmentation
+from benchmark.tasks import TASKS, Batch
+from datasets.augment import Augment, Augmentation, Augmented
 from datasets.cache import CachedSplit
 
 
@@ -23,18 +23,19 @@ class TrainingSet(Dataset):
         self.split = split
         height, width = cell.train.image_size
         self.augmentation = Augmentation(Augment(**cell.train.augment), height, width)
-        self.with_masks = cell.task == "segmentation"
+        self.truth = TASKS[cell.task].truth
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    def __getitem__(self, key: tuple[int, int]) -> Augmented:
         epoch, index = key
         # A segmenter has no use for boxes, a detector none for masks: augment what is used.
         boxes, labels = self.split.boxes(index), self.split.labels(index)
         return self.augmentation(
             self.split.image(index),
-            boxes[:0] if self.with_masks else boxes,
-            labels[:0] if self.with_masks else labels,
-            self.split.semantic(index) if self.with_masks else None,
+            boxes if "boxes" in self.truth else boxes[:0],
+            labels if "boxes" in self.truth else labels[:0],
+            self.split.semantic(index) if "semantic" in self.truth else None,
             stream_seed(self.cell, "augmentation", epoch, index),
+            self.split.instances(index) if "instances" in self.truth else None,
         )
 
 
@@ -63,6 +64,24 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     statistics of batch norm would lean on it; an epoch has at least one step.
     """
     return max(1, n // batch_size)
+
+
+def step_size(cell: CellConfig, epoch: int, step: int) -> tuple[int, int]:
+    """Height and width of a training step's images; the cell's size unless it is multi-scale.
+
+    Both sides are multiples of 32, of 16 where the cell's own are no more than that, and at
+    least 32. All losses of a repetition draw the same sizes.
+    """
+    height, width = cell.train.image_size
+    if cell.train.multi_scale is None:
+        return height, width
+    factor = random.Random(stream_seed(cell, "size", epoch, step)).uniform(*cell.train.multi_scale)
+    unit = 16 if height % 32 or width % 32 else 32
+
+    def scaled(side: int) -> int:
+        return max(32, unit * round(side * factor / unit))
+
+    return scaled(height), scaled(width)
 
 
 def training_batches(

@@ -175,7 +175,7 @@ def _check_losses(runs: list[Run]) -> None:
                 f"{coded.cell.loss.version} and {loss.version} of the loss '{loss.name}', whose "
                 "code changed in between; train the older runs again"
             )
-        content = flat(loss.model_dump(mode="json", exclude={"label"}))
+        content = flat(loss.identity())
         other, expected = by_label.setdefault((run.table, loss.label), (run, content))
         for key in dict.fromkeys([*expected, *content]):
             if expected.get(key) != content.get(key):

@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import environment
-from benchmark.config import CellConfig
+from benchmark.config import CellConfig, CellLoss
 from benchmark.display import shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError, look_up
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder, read_json
-from benchmark.tasks import TASKS
+from losses import BOX, CLASSIFICATION, MASK
 
 
 def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) -> bool:
@@ -105,16 +105,21 @@ def _print_comparison(
 
 def _print_loss_version(console: Console, cell: CellConfig) -> None:
     """Say that the code of the run's loss, or of a term of it, has changed, if it has."""
-    register = TASKS[cell.task].losses()
-    names = [cell.loss.name, *(term["name"] for term in cell.loss.options.get("terms", []))]
-    then = [cell.loss.version, *cell.loss.term_versions]
-    for name, version in zip(names, then, strict=True):
+    register: dict[str, type[Any]] = {**BOX, **MASK, **CLASSIFICATION}
+    versions = [pair for loss in cell.loss.singles().values() for pair in _versions(loss)]
+    for name, version in versions:
         now = look_up(register, name, "loss", f"loss '{cell.loss.label}'").version
         if now != version:
             console.print(
                 f"loss {name}: then version {version} of its code, now {now}; "
                 "a change of rounding is enough to send a training another way"
             )
+
+
+def _versions(loss: CellLoss) -> list[tuple[str, int]]:
+    """Names and versions of a loss and, if it is a sum, of its terms."""
+    names = [loss.name, *(term["name"] for term in loss.options.get("terms", []))]
+    return list(zip(names, [loss.version, *loss.term_versions], strict=True))
 
 
 def _print_environments(console: Console, run_dir: Path, device: str) -> None:

@@ -15,6 +15,7 @@ from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.loggers import check_loggers
+from benchmark.metrics.engines import ENGINES
 from benchmark.options import UserError, build, look_up, suggest
 from benchmark.seeding import derive
 from benchmark.store import STAGE_FOLDER, RunFolder, Store
@@ -106,6 +107,7 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
         UserError: what the experiment names does not exist or does not fit together.
     """
     check_loggers(experiment.logging)
+    ENGINES[experiment.evaluator]()  # says so if it is not installed
     finals = plan(experiment)
     store = Store(results / experiment.name)
     datasets: dict[str, Dataset] = {}
@@ -222,6 +224,7 @@ def make_jobs(
                 on_progress(f"{label} {split}", done, total)
 
             decoded[key] = prepare_splits(grid.datasets[key[0]], [height, width], cache, tell)
+        _check_instances(cell, grid.datasets[key[0]], decoded[key])
         final = cell.stage == "final"
         if final and (*key, cell.task) not in trivial:
             trivial[*key, cell.task] = trivial_metrics(cell, decoded[key])
@@ -237,9 +240,24 @@ def make_jobs(
                 loader_workers,
                 trivial[*key, cell.task] if final else {},
                 logging=tuple(grid.experiment.logging),
+                evaluator=grid.experiment.evaluator,
             )
         )
     return jobs
+
+
+def _check_instances(cell: CellConfig, dataset: Dataset, splits: dict[str, Path]) -> None:
+    """That every object has a mask, where the task needs them: some readers know it only now."""
+    if "instances" not in TASKS[cell.task].truth:
+        return
+    for split in SPLITS:
+        if not open_cached(splits[split]).has_instances:
+            samples = (dataset.load(sample_id) for sample_id in dataset.ids(split))
+            path = next(sample.path for sample in samples if sample.instance_masks is None)
+            raise UserError(
+                f"data set '{cell.dataset.label}': {path}: not every object has a mask, which the "
+                f"task {cell.task} needs"
+            )
 
 
 def trivial_metrics(cell: CellConfig, splits: dict[str, Path]) -> dict[str, float]:

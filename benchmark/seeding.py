@@ -15,7 +15,7 @@ import torch
 
 from benchmark.config import CellConfig
 
-Stream = Literal["weights", "order", "augmentation", "step"]
+Stream = Literal["weights", "order", "augmentation", "step", "size"]
 
 
 def derive(*parts: object) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmark.config import CellConfig
-from benchmark.health import WatchedLoss
+from benchmark.averaging import MovingAverage
+from benchmark.backbone import backbone_weights, compile_parts, freeze
+from benchmark.config import CellConfig, CellLoss
+from benchmark.health import Watch
+from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import MODELS
 from benchmark.optimization import make_optimizer, make_schedule
 from benchmark.seeding import stream_seed
@@ -23,17 +26,31 @@ class State:
     """All that changes while a run trains, besides the history file."""
 
     task: Task
-    loss: WatchedLoss
+    watch: Watch
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler
+    frozen: list[nn.Module] = field(default_factory=list)
+    average: MovingAverage | None = None
     epoch: int = 0
     train_seconds: float = 0.0
     seconds: float = 0.0
 
+    @property
+    def measured(self) -> nn.Module:
+        """The model that is evaluated, in evaluation mode: the average where there is one."""
+        model = self.model if self.average is None else self.average.model
+        return model.eval()
+
+    def start_training(self) -> None:
+        """Put the model into training mode, but for what is frozen."""
+        self.model.train()
+        for module in self.frozen:
+            module.eval()
+
     def save(self, folder: RunFolder) -> None:
-        content = {
+        content: dict[str, Any] = {
             "loss": self.task.loss.state_dict(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -45,6 +62,8 @@ class State:
                 "seconds": self.seconds,
             },
         }
+        if self.average is not None:
+            content["average"] = self.average.state_dict()
         write_atomically(folder.checkpoint, lambda path: torch.save(content, path))
 
     def restore(self, content: dict[str, Any]) -> None:
@@ -54,14 +73,24 @@ class State:
         self.optimizer.load_state_dict(content["optimizer"])
         self.schedule.load_state_dict(content["schedule"])
         self.scaler.load_state_dict(content["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
         for name, value in content["counters"].items():
             setattr(self, name, value)
 
 
 def make_task(cell: CellConfig, classes: list[str]) -> Task:
     """The cell's task with its loss."""
-    loss = get_loss(cell.loss.name, **cell.loss.options)
-    return TASKS[cell.task](loss, cell.loss.weight, classes)
+    return TASKS[cell.task](build_loss(cell.loss), cell.loss.weight, classes)
+
+
+def build_loss(described: CellLoss) -> Any:
+    """The loss, or the losses by place, without the weight of the whole."""
+    if described.parts:
+        return LossParts(
+            {place: Weighted(build_loss(p), p.weight) for place, p in described.parts.items()}
+        )
+    return get_loss(described.name, **described.options)
 
 
 def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.Module:
@@ -83,13 +112,18 @@ def resume_or_start(
     def fresh() -> State:
         train = cell.train
         task = make_task(cell, classes)
-        task.loss = loss = WatchedLoss(task.loss, task.without_gradient)
+        watch = Watch(task.without_gradient)
+        task.loss = watch.over(task.loss)
         model = build_model(cell, len(classes), device)
-        optimizer = make_optimizer(model, train)
+        frozen = freeze(model, train.freeze)
+        average = None if train.ema is None else MovingAverage(model, train.ema)
+        optimizer = make_optimizer(model, train, backbone_weights(model))
         schedule = make_schedule(optimizer, train, train.epochs * steps_per_epoch)
-        scaled = train.amp and amp_type(device) == torch.float16
+        scaled = amp_type(train.amp, device) == torch.float16
         scaler = torch.amp.GradScaler(device.type, enabled=scaled)
-        return State(task, loss, model, optimizer, schedule, scaler)
+        for part in compile_parts(model) if train.compile else ():
+            part.compile()
+        return State(task, watch, model, optimizer, schedule, scaler, frozen, average)
 
     state = fresh()
     if folder.checkpoint.exists():
@@ -103,8 +137,14 @@ def resume_or_start(
     return state
 
 
-def amp_type(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device has it, since it needs no loss scaling; else float16."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return torch.float16
-    return torch.bfloat16
+def amp_type(amp: bool | str, device: torch.device) -> torch.dtype | None:
+    """The type of mixed precision that ``train.amp`` asks for, or None.
+
+    ``True`` is bfloat16 where the device has it, since it needs no loss scaling, else float16.
+    """
+    if amp is False:
+        return None
+    if amp is True:
+        lacking = device.type == "cuda" and not torch.cuda.is_bf16_supported()
+        return torch.float16 if lacking else torch.bfloat16
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}[amp]

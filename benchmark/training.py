@@ -18,9 +18,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmark.config import CellConfig, Train
-from benchmark.health import StepSums
-from benchmark.loading import EpochBatches, training_batches
+from benchmark.health import LateReading, StepSums
+from benchmark.loading import EpochBatches, step_size, training_batches
 from benchmark.metrics.breakdown import plain
+from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.samples import write_samples
 from benchmark.seeding import stream_seed
 from benchmark.state import State, amp_type, build_model, resume_or_start
@@ -66,6 +67,7 @@ def train_cell(
     loader_workers: int = 0,
     trivial: dict[str, float] | None = None,
     loggers: Sequence[EpochLog] = (),
+    evaluator: str = PYCOCOTOOLS,
 ) -> dict[str, Any]:
     """Train one cell to its end, or to its divergence, and write what came of it.
 
@@ -77,6 +79,7 @@ def train_cell(
         loader_workers: processes that load the training samples; 0 loads in this one.
         trivial: test metrics of the trivial predictor, kept beside the model's.
         loggers: told of each epoch and of the end.
+        evaluator: which of the engines computes average precision.
 
     Returns:
         The outcome as written to ``metrics.json``: ``status`` is ``done`` (then ``validation``
@@ -84,7 +87,7 @@ def train_cell(
         run, those on the test split) or ``diverged`` (then ``diverged_at`` says where).
     """
     _make_deterministic()
-    run = _Run(cell, splits, folder, device, watch, loader_workers, loggers)
+    run = _Run(cell, splits, folder, device, watch, loader_workers, loggers, evaluator)
     diverged_at = run.train()
     outcome: dict[str, Any] = {"status": "done" if diverged_at is None else "diverged"}
     if diverged_at is not None:
@@ -113,9 +116,10 @@ class _Run:
         watch: Callable[[Progress], None],
         loader_workers: int,
         loggers: Sequence[EpochLog],
+        evaluator: str,
     ) -> None:
         self.cell, self.splits, self.folder, self.device = cell, splits, folder, device
-        self.watch, self.loggers = watch, loggers
+        self.watch, self.loggers, self.evaluator = watch, loggers, evaluator
         pinned = device.type == "cuda"
         self.batches = training_batches(cell, splits["train"], loader_workers, pinned)
         sampler = self.batches.batch_sampler
@@ -123,7 +127,7 @@ class _Run:
         self.sampler = sampler
         classes = splits["train"].classes
         self.state = resume_or_start(cell, folder, classes, len(sampler), device)
-        self.on_val = self.state.task.evaluator(splits["val"])
+        self.on_val = self.state.task.evaluator(splits["val"], evaluator)
         # The history is written before the checkpoint, so it may be one epoch ahead of it.
         kept = folder.history() if self.state.epoch else []
         self.rows = [row for row in kept if row["epoch"] <= self.state.epoch]
@@ -142,7 +146,7 @@ class _Run:
             state.epoch += 1
             self.sampler.epoch = state.epoch
             torch.manual_seed(stream_seed(self.cell, "step", state.epoch))
-            row, bad_step = _train_epoch(state, self.batches, train, self.device, self._tell)
+            row, bad_step = _train_epoch(state, self.batches, self.cell, self.device, self._tell)
             if bad_step is not None:
                 self._log(row)
                 return {"epoch": state.epoch, "step": bad_step}
@@ -166,9 +170,9 @@ class _Run:
 
         The test split is read here alone, and nothing is chosen by it.
         """
-        task, model, split = self.state.task, self.state.model.eval(), self.splits["test"]
+        task, model, split = self.state.task, self.state.measured, self.splits["test"]
         how = (self.device, self._batch_size)
-        on_test = task.evaluator(split)
+        on_test = task.evaluator(split, self.evaluator)
         chosen = self.on_val.choose(model, *how)
         metrics, details = on_test.breakdown(model, *how, chosen)
         self.folder.write_details(plain(details))
@@ -183,7 +187,7 @@ class _Run:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        return self.on_val(self.state.model.eval(), self.device, self._batch_size)
+        return self.on_val(self.state.measured, self.device, self._batch_size)
 
     def _log(self, row: dict[str, float]) -> None:
         self.rows.append(row)
@@ -201,32 +205,32 @@ class _Run:
 def _train_epoch(
     state: State,
     batches: DataLoader[Batch],
-    train: Train,
+    cell: CellConfig,
     device: torch.device,
-    tell: Callable[[float, float], None],
+    tell: Callable[[float, float | None], None],
 ) -> tuple[dict[str, float], int | None]:
     """One pass over the training split.
 
-    Sums stay on the device, so nothing waits for it but a message to the display and the end
-    of the epoch.
+    Sums stay on the device, so the loop waits for it at the end of the epoch only.
 
     Returns:
         The epoch's row of the history, and the first step (from 1) whose loss or gradient was
         not finite, or None.
     """
-    state.model.train()
-    steps = len(batches)
-    sums = StepSums(device, state.scaler.is_enabled())
+    state.start_training()
+    train, steps = cell.train, len(batches)
+    sums, reading = StepSums(device, state.scaler.is_enabled()), LateReading(device)
     begun = told = time.perf_counter()
     images = 0
     for step, batch in enumerate(batches, start=1):
         state.task.loss.progress((state.epoch - 1 + (step - 1) / steps) / train.epochs)
         used_lr = state.optimizer.param_groups[0]["lr"]
-        loss = _train_step(state, batch.to(device), train, device, sums)
+        batch = batch.to(device).resized(*step_size(cell, state.epoch, step))
+        loss = _train_step(state, batch, train, device, sums)
         images += len(batch.images)
         if time.perf_counter() - told > REPORT_EVERY:
             told = time.perf_counter()
-            tell((state.epoch - 1 + step / steps) / train.epochs, float(loss))
+            tell((state.epoch - 1 + step / steps) / train.epochs, reading(loss))
 
     means = sums.means()
     spent = time.perf_counter() - begun
@@ -234,7 +238,7 @@ def _train_epoch(
     row = {
         "epoch": state.epoch,
         **means,
-        "zero_gradient": state.loss.take(),
+        "zero_gradient": state.watch.take(),
         "lr": used_lr,
         "images_per_second": images / spent,
         "seconds": state.train_seconds,
@@ -248,7 +252,8 @@ def _train_step(
     """One step of the optimiser; gives its loss."""
     weights = [p for group in state.optimizer.param_groups for p in group["params"]]
     limit = float("inf") if train.grad_clip is None else train.grad_clip
-    with torch.autocast(device.type, amp_type(device)) if train.amp else nullcontext():
+    mixed = amp_type(train.amp, device)
+    with nullcontext() if mixed is None else torch.autocast(device.type, mixed):
         parts = state.task.parts(state.model, batch)
         loss = torch.stack(list(parts.values())).sum()
     state.optimizer.zero_grad(set_to_none=True)
@@ -258,6 +263,8 @@ def _train_step(
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.schedule.step()
+    if state.average is not None:
+        state.average.update()
     sums.add(loss, norm, parts)
     return loss.detach()
 

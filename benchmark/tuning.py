@@ -77,8 +77,8 @@ def _settings(cell: CellConfig, tune: Tune) -> list[Setting]:
     """All settings of one loss, in the order of the file, each checked."""
     label = cell.loss.label
     options = tune.options.get(label, {})
-    if options and cell.loss.term_versions:
-        raise UserError(f"tune.options.{label}: a sum has no options that could be tuned")
+    if options and (cell.loss.term_versions or cell.loss.parts):
+        raise UserError(f"tune.options.{label}: a loss of several has no options of its own")
     if tune.weights is not None and cell.loss.weight != 1.0:
         raise UserError(
             f"tune.weights: '{label}' has a weight of its own ({cell.loss.weight:g}), which the "
@@ -92,9 +92,9 @@ def _settings(cell: CellConfig, tune: Tune) -> list[Setting]:
     settings = [
         dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
     ]
-    cls = TASKS[cell.task].losses()[cell.loss.name]
-    for setting in settings:
+    for setting in settings if options else []:
         tuned = apply_setting(cell, setting)
+        cls = TASKS[cell.task].losses()[cell.loss.name]
         build(cls, tuned.loss.options, f"tune.options.{label}")
     return settings
 

@@ -28,6 +28,7 @@ Augmented = tuple[
     npt.NDArray[np.float32],
     npt.NDArray[np.int64],
     npt.NDArray[np.uint8] | None,
+    npt.NDArray[np.uint8] | None,
 ]
 
 
@@ -104,6 +105,7 @@ class Augmentation:
         labels: npt.NDArray[np.int64],
         semantic: npt.NDArray[np.uint8] | None,
         seed: int,
+        instances: npt.NDArray[np.uint8] | None = None,
     ) -> Augmented:
         """Augment one sample; the result depends on the arguments alone.
 
@@ -113,18 +115,24 @@ class Augmentation:
             labels: int64 ``[n]``.
             semantic: uint8 ``[H, W]`` with 255 = ignore, or None.
             seed: what all random draws come from, 0 or greater.
+            instances: uint8 ``[n, H, W]`` of 0 and 1, the mask of each box, or None. The other
+                results do not depend on them.
 
         Returns:
-            The same four, image and mask at the same size, with the boxes clipped to the image
-            and those left out that are no longer visible or thinner than one pixel. Arrays that
-            nothing was done to are returned themselves, not copied.
+            Image, boxes, labels, semantic mask and instance masks, all at the same size, with the
+            boxes clipped to the image and those left out that are no longer visible or thinner
+            than one pixel. Masks are those of the boxes that are kept; the box of an object that
+            is partly cut off may be wider than what is left of its mask. Arrays that nothing was
+            done to are returned themselves, not copied.
         """
         if not self._transforms:
-            return image, boxes, labels, semantic
+            return image, boxes, labels, semantic, instances
         size = np.array([self.width, self.height, self.width, self.height], np.float64)
         # The row number rides along as a fifth column: it says which boxes were kept.
         rows = np.column_stack([boxes / size, np.arange(len(boxes), dtype=np.float64)])
         data: dict[str, Any] = {"image": image, "mask": semantic, "bboxes": rows}
+        if instances is not None and len(instances):
+            data["masks"] = instances
         # One generator for all: the library's set_random_seed gives each transform its own of
         # the same seed, and then what is flipped is always what is scaled up.
         generators = np.random.default_rng(seed), random.Random(seed)
@@ -140,7 +148,10 @@ class Augmentation:
         )
         boxes = (kept[:, :4] * size).astype(np.float32)
         order = kept[:, 4].astype(np.int64) if len(kept) else np.zeros(0, np.int64)
-        return data["image"], boxes, labels[order], data["mask"]
+        if instances is not None:
+            # What was padded is ignored in a mask of classes; of an object it is no part.
+            instances = (data.get("masks", instances)[order] == 1).astype(np.uint8)
+        return data["image"], boxes, labels[order], data["mask"], instances
 
 
 def _transforms(options: Augment, height: int, width: int) -> list[albumentations.BasicTransform]:

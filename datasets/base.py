@@ -20,11 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import platformdirs
+
 from datasets.sample import DatasetError, Sample
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DATA_VARIABLE = "LOSSBENCH_DATA"
+
+ADDED = {"added": True}
+"""Metadata of a field that came after results were published: at its default it is not part of
+a run's configuration, so that earlier runs stay what they are."""
 
 DATASETS: dict[str, type[Dataset]] = {}
 T = TypeVar("T", bound="type[Dataset]")
@@ -50,7 +56,8 @@ class Dataset(ABC):
     """
 
     tasks: frozenset[str]
-    """What its annotation serves: ``"detection"``, ``"segmentation"`` or both."""
+    """What its annotation serves: ``"detection"`` (boxes), ``"segmentation"`` (a class a pixel),
+    ``"instance"`` (a mask for every box)."""
 
     classes: list[str]
     """Names of the foreground classes; a label is an index into this list."""
@@ -91,8 +98,19 @@ class Dataset(ABC):
         return found
 
 
+def default_data_folder() -> Path:
+    """Where data sets lie if nothing else is said: in the user's cache folder."""
+    return platformdirs.user_cache_path("lossbench", appauthor=False) / "datasets"
+
+
+def data_folder() -> Path:
+    """The folder that ``LOSSBENCH_DATA`` names, else the default one; it need not exist."""
+    named = os.environ.get(DATA_VARIABLE)
+    return Path(named) if named else default_data_folder()
+
+
 def resolve_root(root: str) -> Path:
-    """The folder that ``root`` means: as given, else below the folder in ``LOSSBENCH_DATA``.
+    """The folder that ``root`` means: as given, else below :func:`data_folder`.
 
     Raises:
         DatasetError: neither is a folder; the message says where was looked.
@@ -101,13 +119,13 @@ def resolve_root(root: str) -> Path:
         tried = [Path(root).expanduser()]
     except RuntimeError as error:
         raise DatasetError(f"root '{root}': {error}") from None
-    if not tried[0].is_absolute() and os.environ.get(DATA_VARIABLE):
-        tried.append(Path(os.environ[DATA_VARIABLE]) / root)
+    if not tried[0].is_absolute():
+        tried.append(data_folder() / root)
     for path in tried:
         if path.is_dir():
             return path
     places = ", ".join(str(path.absolute()) for path in tried)
     raise DatasetError(
         f"root '{root}' is not a folder (looked for {places}); relative folders are looked for "
-        f"in the current folder, then in the one that {DATA_VARIABLE} names"
+        f"in the current folder, then in the one that --data or {DATA_VARIABLE} names"
     )

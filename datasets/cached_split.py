@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datasets.cache_files import (
+    COLUMNS,
+    INSTANCE_COLUMNS,
+    ShardReader,
+    Shards,
+    Texts,
+    open_column,
+)
 from datasets.letterbox import Letterbox
+from datasets.run_lengths import decode_masks
 from datasets.sample import DatasetError
 
 META = "meta.json"
@@ -21,20 +31,27 @@ META = "meta.json"
 class CachedSplit:
     """One split at training size, read from memory-mapped files; cheap to copy to a process.
 
-    Pixels are paged in as they are looked at and shared by all processes on the machine. What
-    the methods return for images and masks is read-only and lies in the file: copy to change.
+    Everything is paged in as it is looked at, and shared by all processes on the machine: what a
+    process needs for itself does not grow with the data set. What the methods return for images
+    and semantic masks is read-only and lies in the file: copy to change.
     """
 
     folder: Path
     _meta: dict[str, Any] = field(init=False, repr=False)
-    _arrays: dict[str, npt.NDArray[Any]] = field(init=False, repr=False)
+    _columns: dict[str, npt.NDArray[Any]] = field(init=False, repr=False)
+    _images: ShardReader = field(init=False, repr=False)
+    _semantics: ShardReader | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._meta = json.loads((self.folder / META).read_text())
-        self._arrays = {
-            name: np.load(self.folder / f"{name}.npy", mmap_mode="r")
-            for name in self._meta["arrays"]
-        }
+        meta = self._meta = json.loads((self.folder / META).read_text())
+        names = [n for n in COLUMNS if meta["has_instances"] or n not in INSTANCE_COLUMNS]
+        self._columns = {name: open_column(self.folder, name) for name in names}
+        self._images = self._reader("images", (*self.image_size, 3))
+        self._semantics = self._reader("semantic", self.image_size) if self.has_semantic else None
+
+    def _reader(self, name: str, shape: tuple[int, ...]) -> ShardReader:
+        shards = Shards(self.folder, name, shape, self._meta["per_file"][name])
+        return ShardReader(shards, self._meta["count"])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder}
@@ -44,12 +61,12 @@ class CachedSplit:
         self.__post_init__()
 
     def __len__(self) -> int:
-        return len(self._meta["ids"])
+        return self._meta["count"]
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> Sequence[str]:
         """Names of the samples, in order."""
-        return self._meta["ids"]
+        return Texts(self._columns["ids"], self._columns["id_ends"])
 
     @property
     def classes(self) -> list[str]:
@@ -65,40 +82,62 @@ class CachedSplit:
     @property
     def has_semantic(self) -> bool:
         """Whether there is a semantic mask for every image."""
-        return "semantic" in self._arrays
+        return self._meta["has_semantic"]
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether there is a mask for every object of every image."""
+        return self._meta["has_instances"]
 
     @property
     def dropped(self) -> dict[str, int]:
         """Number of boxes without width or height left out, by file."""
-        return self._meta["dropped"]
+        counts = self._columns["dropped"]
+        return {self.path(int(index)): int(counts[index]) for index in np.flatnonzero(counts)}
 
     def path(self, index: int) -> str:
         """The file to name in messages about a sample."""
-        return self._meta["paths"][index]
+        return Texts(self._columns["paths"], self._columns["path_ends"])[index]
 
     def image(self, index: int) -> npt.NDArray[np.uint8]:
         """RGB image, uint8 ``[H, W, 3]``."""
-        return np.asarray(self._arrays["images"][index])
+        return self._images[self._position(index)]
 
     def boxes(self, index: int) -> npt.NDArray[np.float32]:
         """Boxes, float32 ``[n, 4]``, xyxy in pixels of the cached image."""
-        return np.array(self._arrays["boxes"][self._rows(index)])
+        return np.array(self._columns["boxes"][self._rows(index)])
 
     def labels(self, index: int) -> npt.NDArray[np.int64]:
         """Labels, int64 ``[n]``."""
-        return np.array(self._arrays["labels"][self._rows(index)])
+        return np.array(self._columns["labels"][self._rows(index)])
 
     def semantic(self, index: int) -> npt.NDArray[np.uint8] | None:
         """Semantic mask, uint8 ``[H, W]``, padding ignored (255); None where there is none."""
-        return np.asarray(self._arrays["semantic"][index]) if self.has_semantic else None
+        return self._semantics[self._position(index)] if self._semantics is not None else None
+
+    def instances(self, index: int) -> npt.NDArray[np.uint8]:
+        """Masks of the objects, 0 or 1, uint8 ``[n, H, W]``, in the order of the boxes.
+
+        An object so small that no pixel is left of it at this size keeps a mask of zeros, as it
+        keeps its box; padding is 0. The array is the caller's own.
+
+        Raises:
+            DatasetError: there are none, see :attr:`has_instances`.
+        """
+        if not self.has_instances:
+            raise DatasetError(f"{self.folder}: not every object has a mask of its own")
+        rows = self._rows(index)
+        data, ends = self._columns["instances"], self._columns["instance_ends"]
+        runs = [data[ends[row] : ends[row + 1]].tobytes() for row in range(rows.start, rows.stop)]
+        return decode_masks(runs, self.image_size)
 
     def scale(self, index: int) -> float:
         """Pixels of the cached image per pixel of the original."""
-        return float(self._arrays["scales"][index])
+        return float(self._columns["scales"][index])
 
     def original_size(self, index: int) -> tuple[int, int]:
         """Height and width of the original, in pixels."""
-        height, width = self._arrays["sizes"][index]
+        height, width = self._columns["sizes"][index]
         return int(height), int(width)
 
     def picture_size(self, index: int) -> tuple[int, int]:
@@ -106,12 +145,15 @@ class CachedSplit:
         fitted = Letterbox.fit(self.original_size(index), self.image_size)
         return fitted.height, fitted.width
 
-    def _rows(self, index: int) -> slice:
+    def _position(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of a split of {len(self)}")
-        index %= len(self)
-        offsets = self._arrays["offsets"]
-        return slice(int(offsets[index]), int(offsets[index + 1]))
+        return index % len(self)
+
+    def _rows(self, index: int) -> slice:
+        position = self._position(index)
+        ends = self._columns["objects"]
+        return slice(int(ends[position]), int(ends[position + 1]))
 
 
 def open_cached(folder: Path) -> CachedSplit:
@@ -122,5 +164,5 @@ def open_cached(folder: Path) -> CachedSplit:
     """
     try:
         return CachedSplit(folder)
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{folder}: not a cached data set ({error})") from error

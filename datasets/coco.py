@@ -74,7 +74,7 @@ class Coco(NamedSplits):
     images: str = "{split}"
     classes: list[str] = field(default_factory=list)
 
-    tasks = frozenset({"detection", "segmentation"})
+    tasks = frozenset({"detection", "segmentation", "instance"})
 
     def __post_init__(self) -> None:
         root = resolve_root(self.root)
@@ -100,6 +100,18 @@ class Coco(NamedSplits):
         )
         if not self._has_masks:
             self.tasks = frozenset({"detection"})
+        elif not self._every_object_has_a_mask():
+            self.tasks = frozenset({"detection", "segmentation"})
+
+    def _every_object_has_a_mask(self) -> bool:
+        """Whether there is one for each box; crowds give no box."""
+        kept = [key for key, name in self._categories.items() if name in self._labels]
+        return all(
+            annotation.get("segmentation") or annotation.get("iscrowd")
+            for entry in self._entries.values()
+            for annotation in entry.annotations
+            if annotation.get("category_id") in kept
+        )
 
     def _index(self, source: Path, folder: Path, name: str) -> list[str]:
         """Add the entries of one JSON file; return their ids."""

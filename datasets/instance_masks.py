@@ -105,7 +105,7 @@ class InstanceMasks(SeededSplits):
     layout: Literal["dsb2018", "penn_fudan"]
     class_name: str = "object"
 
-    tasks = frozenset({"detection", "segmentation"})
+    tasks = frozenset({"detection", "segmentation", "instance"})
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:

@@ -50,3 +50,15 @@ class Letterbox:
         scaled = cv2.resize(mask, (self.width, self.height), interpolation=cv2.INTER_NEAREST)
         canvas[: self.height, : self.width] = scaled
         return canvas
+
+    def instances(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+        """Scale masks ``[n, h, w]`` of single objects onto zeros; 0 or 1, uint8 ``[n, H, W]``.
+
+        Each takes the same pixels of the original as :meth:`mask`; a small object may vanish.
+        """
+        canvas = np.zeros((len(masks), *self.canvas), np.uint8)
+        size = self.width, self.height
+        for row, mask in zip(canvas, masks.view(np.uint8), strict=True):
+            scaled = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+            row[: self.height, : self.width] = scaled
+        return canvas

@@ -83,7 +83,7 @@ class Shapes(Dataset):
     box_noise: float = 0.0
     mask_noise: int = 0
 
-    tasks = frozenset({"detection", "segmentation"})
+    tasks = frozenset({"detection", "segmentation", "instance"})
 
     def __post_init__(self) -> None:
         self._check_options()

@@ -139,8 +139,8 @@ class NamedSplits(SeededSplits):
     """Adds splits that have a folder or file of their own.
 
     ``train``, ``val`` and ``test`` are what ``{split}`` stands for in a path. One that is not
-    given is looked for under its own name; if there is none, the split gets its fraction of
-    the training samples.
+    given is looked for under its own name, unless that place was given to another split; if
+    there is none, the split gets its fraction of the training samples.
     """
 
     train: str | None = None
@@ -168,6 +168,8 @@ class NamedSplits(SeededSplits):
             return {"train": ""}
         names: dict[Split, str] = {}
         for split in SPLITS:
+            if given[split] is None and split in given.values():
+                continue  # `test: val` says that this place is another split's
             name = given[split] or split
             path = root / fill(template, name)
             if path.exists():

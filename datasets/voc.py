@@ -23,7 +23,7 @@ VOC_CLASSES = [
 ]
 # fmt: on
 
-_LISTS = {"boxes": "ImageSets/Main/{split}.txt", "masks": "ImageSets/Segmentation/{split}.txt"}
+LISTS = {"boxes": "ImageSets/Main/{split}.txt", "masks": "ImageSets/Segmentation/{split}.txt"}
 _FOLDERS = {"boxes": "Annotations", "masks": "SegmentationClass"}
 _SUFFIXES = {"boxes": frozenset({".xml"}), "masks": frozenset({".png"})}
 _TASKS = {"boxes": frozenset({"detection"}), "masks": frozenset({"segmentation"})}
@@ -84,7 +84,7 @@ class Voc(NamedSplits):
         self.classes = check_classes(found, f"{self._root}: classes")
 
     def _read_lists(self) -> dict[Split, list[str]]:
-        template = _LISTS[self.target]
+        template = LISTS[self.target]
         folder = (self._root / template).parent
         names_given = any(name is not None for name in (self.train, self.val, self.test))
         if not names_given and not any(folder.glob("*.txt")):
@@ -93,7 +93,7 @@ class Voc(NamedSplits):
             extra = self._images if self.target == "boxes" else {}
             return {"train": sorted({*self._annotations, *extra})}
         names = self.split_names(self._root, "ImageSets", template)
-        return {split: _read_list(self._root / fill(template, n)) for split, n in names.items()}
+        return {split: read_list(self._root / fill(template, n)) for split, n in names.items()}
 
     def _names_in_use(self, listed: dict[Split, list[str]]) -> list[str]:
         names: set[str] = set()
@@ -130,32 +130,52 @@ class Voc(NamedSplits):
             check_size(annotation, mask.shape, image.shape[:2], f"the image {image_path.name}")
             semantic = index_mask(mask, len(self.classes), annotation)
             return mask_sample(sample_id, annotation, image, semantic, self.classes)
-        tree = _parse(annotation)
-        stated = _stated_size(tree)
-        if stated is not None:
-            check_size(annotation, stated, image.shape[:2], f"the image {image_path.name}")
-        objects = [
-            self._object(element, f"{annotation}: object {number}")
-            for number, element in enumerate(tree.iterfind("object"), start=1)
-            if not (self.skip_difficult and element.findtext("difficult", "0").strip() == "1")
-        ]
+        check_stated_size(annotation, image_path, image.shape[:2])
+        objects = read_objects(
+            annotation, self.classes, skip_difficult=self.skip_difficult, one_based=self.one_based
+        )
         return build_sample(sample_id, annotation, image, objects, self.classes, False)
 
-    def _object(self, element: ET.Element, where: str) -> AnnotatedObject:
-        name = element.findtext("name")
-        if name is None or not name.strip():
-            raise DatasetError(f"{where} has no <name>")
-        label = find_class(name.strip(), self.classes, where)
-        x1, y1, x2, y2 = (
-            _coordinate(element, key, where) for key in ("xmin", "ymin", "xmax", "ymax")
-        )
-        box: Box = (x1, y1, x2, y2)
-        if self.one_based and x2 > x1 and y2 > y1:
-            box = (x1 - 1, y1 - 1, x2, y2)
-        return AnnotatedObject(label, box)
+
+def read_objects(
+    annotation: Path, classes: list[str], *, skip_difficult: bool = True, one_based: bool = True
+) -> list[AnnotatedObject]:
+    """The objects of one XML file; see :class:`Voc` for the options.
+
+    Raises:
+        DatasetError: the file does not parse, or an object lacks a name or a corner, or is of
+            none of the classes.
+    """
+    return [
+        _object(element, classes, one_based, f"{annotation}: object {number}")
+        for number, element in enumerate(_parse(annotation).iterfind("object"), start=1)
+        if not (skip_difficult and element.findtext("difficult", "0").strip() == "1")
+    ]
 
 
-def _read_list(path: Path) -> list[str]:
+def check_stated_size(annotation: Path, image: Path, size: tuple[int, ...]) -> None:
+    """Refuse an XML file that states another size than the image's ``(height, width)``."""
+    stated = _stated_size(_parse(annotation))
+    if stated is not None:
+        check_size(annotation, stated, size, f"the image {image.name}")
+
+
+def _object(
+    element: ET.Element, classes: list[str], one_based: bool, where: str
+) -> AnnotatedObject:
+    name = element.findtext("name")
+    if name is None or not name.strip():
+        raise DatasetError(f"{where} has no <name>")
+    label = find_class(name.strip(), classes, where)
+    x1, y1, x2, y2 = (_coordinate(element, key, where) for key in ("xmin", "ymin", "xmax", "ymax"))
+    box: Box = (x1, y1, x2, y2)
+    if one_based and x2 > x1 and y2 > y1:
+        box = (x1 - 1, y1 - 1, x2, y2)
+    return AnnotatedObject(label, box)
+
+
+def read_list(path: Path) -> list[str]:
+    """The names that a list file holds; :class:`DatasetError` if it is empty or unreadable."""
     # VOC's lists of one class add a column with -1, 0 or 1 behind the name.
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -16,7 +16,10 @@ from datasets.objects import AnnotatedObject, build_sample, polygon_mask
 from datasets.sample import DatasetError, Sample
 from datasets.splits import NamedSplits, fill, qualified
 
-_TASKS = {"boxes": frozenset({"detection"}), "masks": frozenset({"detection", "segmentation"})}
+_TASKS = {
+    "boxes": frozenset({"detection"}),
+    "masks": frozenset({"detection", "segmentation", "instance"}),
+}
 _TOLERANCE = 1e-3  # tools round 1.0 to six digits or compute it from rounded parts
 
 
@@ -57,7 +60,7 @@ class Yolo(NamedSplits):
     classes: list[str] = field(default_factory=list)
     names: str | None = None
 
-    tasks = frozenset({"detection", "segmentation"})
+    tasks = frozenset({"detection", "segmentation", "instance"})
 
     def __post_init__(self) -> None:
         if self.target not in _TASKS:

@@ -1,6 +1,6 @@
-"""What a loss is, and the two registers that hold all of them.
+"""What a loss is, and the three registers that hold all of them.
 
-A new loss is one new file in ``box/`` or ``mask/``::
+A new loss is one new file in ``box/``, ``mask/`` or ``classification/``::
 
     @register_box("my_loss")
     @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,12 @@ from .options import check_types
 
 Space = Literal["boxes", "deltas"]
 Scope = Literal["image", "batch"]
+Activation = Literal["sigmoid", "softmax"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """What box and mask losses share: what they declare of themselves, and their state.
+    """What all losses share: what they declare of themselves, and their state.
 
     Subclasses are frozen dataclasses whose fields are the loss's options; a subclass that limits
     their range extends ``__post_init__`` and raises ``ValueError``. What a loss declares is held
@@ -132,6 +133,10 @@ class MaskLoss(Loss, ABC):
     """Whether a pixel may belong to one class at most, as in softmax cross entropy. Such a loss
     takes the background's logit for 0, so the decision stays "logit above 0"."""
 
+    soft_targets: ClassVar[bool] = False
+    """Whether a target between 0 and 1, the share of a pixel that the class covers, has a
+    meaning too: the loss then leads to the decision "more than half"."""
+
     def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Return the loss of each image.
 
@@ -166,21 +171,86 @@ class MaskLoss(Loss, ABC):
         """The loss ``[N]``; ``logits`` and ``target`` are of one type, float32 or float64."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassificationLoss(Loss, ABC):
+    """Loss of the classes that a detector gives its boxes, one value a box."""
+
+    activations: ClassVar[frozenset[Activation]]
+    """What turns the logits into probabilities: ``"sigmoid"``, each class a question of its own,
+    ``"softmax"``, the classes and the background exclusive; or either of the two."""
+
+    needs_quality: ClassVar[bool] = False
+    """Whether the loss asks how well each predicted box fits its object."""
+
+    def __call__(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        activation: Activation,
+        quality: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss of each box.
+
+        Args:
+            logits: ``[N, K]``. With sigmoids K is the number of classes C; with a softmax it is
+                C + 1, column 0 being the background.
+            labels: int64 ``[N]``, 0 to C - 1, or -1 where there is no object.
+            activation: one of :attr:`activations`.
+            quality: ``[N]``, 0 to 1, the IoU of the predicted box with its object; anything in
+                0..1 where there is none. No gradient flows into it. Not read unless
+                :attr:`needs_quality`.
+
+        Returns:
+            ``[N]``, with sigmoids summed over the classes. Computed in float32, also under
+            autocast; float64 ``logits`` stay float64.
+
+        Raises:
+            ValueError: a shape does not fit the others, the activation is none of those that the
+                loss is for, or the quality is missing.
+        """
+        if logits.dim() != 2 or labels.shape != logits.shape[:1]:
+            raise ValueError(
+                "logits must be [N, K] and labels [N], "
+                f"got {list(logits.shape)} and {list(labels.shape)}"
+            )
+        if activation not in self.activations:
+            allowed = " or ".join(sorted(self.activations))
+            raise ValueError(f"activation must be {allowed}, got {activation!r}")
+        dtype = _working_dtype(logits)
+        if self.needs_quality:
+            if quality is None or quality.shape != labels.shape:
+                got = "none" if quality is None else list(quality.shape)
+                raise ValueError(f"quality must be {list(labels.shape)}, got {got}")
+            quality = quality.detach().to(dtype)
+        with _no_autocast(logits.device.type):
+            return self.compute(logits.to(dtype), labels, activation, quality)
+
+    @abstractmethod
+    def compute(
+        self, logits: Tensor, labels: Tensor, activation: Activation, quality: Tensor | None
+    ) -> Tensor:
+        """The loss ``[N]``; ``logits`` and, where needed, ``quality`` are float32 or float64."""
+
+
 BOX: dict[str, type[BoxLoss]] = {}
 """Every box loss by its name."""
 
 MASK: dict[str, type[MaskLoss]] = {}
 """Every mask loss by its name."""
 
+CLASSIFICATION: dict[str, type[ClassificationLoss]] = {}
+"""Every loss of classes by its name."""
+
 B = TypeVar("B", bound=type[BoxLoss])
 M = TypeVar("M", bound=type[MaskLoss])
+C = TypeVar("C", bound=type[ClassificationLoss])
 
 
 def register_box(name: str) -> Callable[[B], B]:
     """Class decorator: make a :class:`BoxLoss` known as ``name``.
 
     Raises:
-        ValueError: a loss of either kind has this name already.
+        ValueError: a loss of any kind has this name already.
     """
 
     def add(cls: B) -> B:
@@ -195,7 +265,7 @@ def register_mask(name: str) -> Callable[[M], M]:
     """Class decorator: make a :class:`MaskLoss` known as ``name``.
 
     Raises:
-        ValueError: a loss of either kind has this name already.
+        ValueError: a loss of any kind has this name already.
     """
 
     def add(cls: M) -> M:
@@ -206,21 +276,36 @@ def register_mask(name: str) -> Callable[[M], M]:
     return add
 
 
+def register_classification(name: str) -> Callable[[C], C]:
+    """Class decorator: make a :class:`ClassificationLoss` known as ``name``.
+
+    Raises:
+        ValueError: a loss of any kind has this name already.
+    """
+
+    def add(cls: C) -> C:
+        _refuse_taken(name)
+        CLASSIFICATION[name] = cls
+        return cls
+
+    return add
+
+
 def get(name: str, **options: Any) -> Any:
     """Build a loss by its registered name.
 
     Args:
-        name: a key of :data:`BOX` or :data:`MASK`.
+        name: a key of :data:`BOX`, :data:`MASK` or :data:`CLASSIFICATION`.
         options: the fields of that loss; those left out take their defaults.
 
     Returns:
-        The :class:`BoxLoss` or :class:`MaskLoss`; which one, the name decides.
+        The loss; of which kind it is, the name decides.
 
     Raises:
         ValueError: there is no such loss, or an option's value is not allowed.
         TypeError: the loss has no such option.
     """
-    known: dict[str, type[BoxLoss] | type[MaskLoss]] = {**BOX, **MASK}
+    known: dict[str, type[Loss]] = {**BOX, **MASK, **CLASSIFICATION}
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
@@ -239,7 +324,7 @@ def get(name: str, **options: Any) -> Any:
 
 
 def _refuse_taken(name: str) -> None:
-    if name in BOX or name in MASK:
+    if name in BOX or name in MASK or name in CLASSIFICATION:
         raise ValueError(f"two losses are registered as '{name}'")
 
 

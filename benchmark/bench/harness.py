@@ -26,6 +26,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.bench.timing import wait
 from benchmark.config import CellConfig, Experiment
 from benchmark.display import shown_warnings
 from benchmark.executors import Job
@@ -144,12 +145,12 @@ def _rates(job: Job) -> tuple[Callable[[], float], Callable[[], float]]:
             return train.epochs * batches * train.batch_size / (time.perf_counter() - started)
 
     def bare() -> float:
-        return _bare_rate(job.cell, job.splits["train"], device)
+        return bare_rate(job.cell, job.splits["train"], device)
 
     return whole, bare
 
 
-def _bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> float:
+def bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> float:
     """Images per second of forward, backward and step alone, on one batch held in memory."""
     split = open_cached(train_folder)
     task = make_task(cell, split.classes)
@@ -162,10 +163,12 @@ def _bare_rate(cell: CellConfig, train_folder: Path, device: torch.device) -> fl
     started = 0.0
     for step in range(-2, steps):  # two steps to warm up
         if step == 0:
+            wait(device)
             started = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(task.parts(model, batch).values())).sum().backward()
         optimizer.step()
+    wait(device)
     return steps * len(batch.images) / (time.perf_counter() - started)
 
 

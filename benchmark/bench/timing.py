@@ -76,15 +76,16 @@ def race(steps: Sequence[Step], effort: Effort) -> list[list[float]]:
 def seconds(step: Step, repeats: int = 1) -> float:
     """Mean seconds of a call."""
     device = step.inputs.device
-    _wait(device)
+    wait(device)
     started = time.perf_counter()
     for _ in range(repeats):
         step()
-    _wait(device)
+    wait(device)
     return (time.perf_counter() - started) / repeats
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given; a CPU has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -16,6 +16,7 @@ from benchmark.cli.common import (
     DeviceOption,
     Overrides,
     console,
+    cores,
     reports_user_errors,
 )
 
@@ -94,6 +95,50 @@ def bench_report(
     from benchmark.bench.report import SIZES, bench
 
     bench(console, SIZES[:1] if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command("training")
+@reports_user_errors
+def bench_training(
+    root: Annotated[
+        str, typer.Option(help="Data set in Pascal VOC layout; relative: as in experiment files.")
+    ] = "bccd/BCCD",
+    images: Annotated[int, typer.Option(min=0, help="Training images an epoch; 0 for all.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side.")] = 3,
+    size: Annotated[
+        str, typer.Option(help="Height x width of the images, multiples of 16.")
+    ] = "240x320",
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 8,
+    channels: Annotated[int, typer.Option(help="Of the detector's pyramid and head.")] = 256,
+    convolutions: Annotated[int, typer.Option(help="In each branch of the head.")] = 4,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    loaders: Annotated[
+        int, typer.Option(min=0, help="Processes that load samples, ours and the other's.")
+    ] = 0,
+    device: DeviceOption = Device.auto,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the CSV and the page; default: none.")
+    ] = None,
+) -> None:
+    """Measure the training of a real detector beside a plain loop and beside its bare steps."""
+    from benchmark.bench.training import Plan, parse_size
+    from benchmark.bench.training import bench as measure
+    from benchmark.runner import pick_device
+
+    plan = Plan(
+        root=root,
+        images=images,
+        epochs=epochs,
+        rounds=rounds,
+        threads=threads or cores(),
+        loaders=loaders,
+        device=pick_device(device),
+        image_size=parse_size(size),
+        batch_size=batch,
+        model={"channels": channels, "convolutions": convolutions},
+    )
+    measure(console, plan, out, shlex.join(["python3", *sys.argv]))
 
 
 @app.command("coverage")

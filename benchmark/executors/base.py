@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.config import CellConfig
+from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.training import Progress
 
 
@@ -23,6 +24,7 @@ class Job:
         loader_workers: processes that load its samples.
         trivial: test metrics of the trivial predictor on this data, kept with the result.
         logging: names of the loggers that follow the run, besides its history.
+        evaluator: which of the engines computes average precision.
     """
 
     cell: CellConfig
@@ -33,6 +35,7 @@ class Job:
     loader_workers: int = 0
     trivial: dict[str, float] = field(default_factory=dict)
     logging: tuple[str, ...] = ()
+    evaluator: str = PYCOCOTOOLS
 
 
 @dataclass(frozen=True)

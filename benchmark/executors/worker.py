@@ -58,7 +58,15 @@ def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
 
         loggers = [LOGGERS[name](job.cell, job.folder) for name in job.logging]
         train_cell(
-            job.cell, splits, folder, device, watch, job.loader_workers, job.trivial, loggers
+            job.cell,
+            splits,
+            folder,
+            device,
+            watch,
+            job.loader_workers,
+            job.trivial,
+            loggers,
+            job.evaluator,
         )
     except Exception as error:
         traceback.print_exc()

@@ -78,7 +78,11 @@ class TensorBoard(RunLogger):
             "lr": cell.train.lr,
             "repetition": cell.repetition,
             "status": outcome["status"],
-            **{f"options.{name}": value for name, value in cell.loss.options.items()},
+            **{
+                ".".join(["options", *[place] * bool(place), name]): value
+                for place, loss in cell.loss.singles().items()
+                for name, value in loss.options.items()
+            },
         }
         plain = (bool, int, float, str)
         return {k: v if isinstance(v, plain) else str(v) for k, v in chosen.items()}

@@ -1,17 +1,16 @@
-"""Where a detector's AP comes from: read off pycocotools' own matching and curves."""
+"""Where an AP of boxes or masks comes from: read off the evaluation's own overlaps and curves."""
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from pycocotools.cocoeval import COCOeval
 
 from benchmark.metrics.breakdown import RECALLS, SCORE_EDGES, Floats, calibration, nan_mean
-from benchmark.metrics.detection import AveragePrecision, Boxes, quiet
+from benchmark.metrics.detection import AveragePrecision, Boxes, Labels, quiet
+from benchmark.metrics.matching import Matches, match
+from benchmark.metrics.rle import Rle
 
 ASPECTS = {
     "1 to 1.5": (1.0, 1.5),
@@ -29,15 +28,17 @@ def detection_breakdown(
     metric: AveragePrecision,
     boxes: list[Boxes],
     scores: list[Boxes],
-    labels: list[npt.NDArray[np.int64]],
+    labels: list[Labels],
+    masks: list[list[Rle]] | None = None,
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """AP of the detections, and its breakdowns.
 
     Args:
-        metric: made of the truth; ``boxes``, ``scores``, ``labels``: as it is called with.
+        metric: made of the truth; ``boxes``, ``scores``, ``labels``, ``masks``: as it is called
+            with.
 
     Returns:
-        The metrics that ``metric`` itself gives, and:
+        The metrics that ``metric`` itself gives with ``ECE``, that of ``calibration``, and:
 
         - ``by_iou``: AP at each of COCO's thresholds.
         - ``by_size``, ``by_aspect``, ``by_class``: AP of a group of objects and their number.
@@ -48,21 +49,21 @@ def detection_breakdown(
         - ``localisation``: IoU with the object of the detections matched at IoU 0.5.
         - ``calibration``: scores of all detections, right if matched at IoU 0.5.
     """
-    evaluation = metric.evaluate(boxes, scores, labels)
+    evaluation = metric.evaluate(boxes, scores, labels, masks)
     # [T thresholds, R recalls, K classes, A areas]: -1 where a class has no object
     precision = _gaps(evaluation.eval["precision"][..., -1])
     all_sizes = precision[..., 0]
     per_class = metric.metrics(evaluation)
     found = np.concatenate([np.zeros((0, 4)), *boxes])
-    score, iou = _matched(metric, evaluation, found)
-    hit = ~np.isnan(iou)
-    return per_class, {
+    matches = match(evaluation)
+    calibrated = _calibration(matches)
+    return {**per_class, "ECE": calibrated["ece"]}, {
         "version": 1,
         "task": "detection",
         "by_iou": {"x": evaluation.params.iouThrs, "y": nan_mean(all_sizes, (1, 2))},
         "by_size": {
             "group": list(SIZES),
-            "count": _counts_in(_areas(metric.corners), evaluation.params.areaRng[1:]),
+            "count": _counts_in(metric.areas, evaluation.params.areaRng[1:]),
             "value": [per_class[f"AP_{size}"] for size in SIZES],
         },
         "by_aspect": _by_aspect(metric, evaluation, found),
@@ -76,21 +77,18 @@ def detection_breakdown(
         },
         "localisation": {
             "edges": IOU_EDGES,
-            "count": np.histogram(iou[hit], IOU_EDGES)[0],
-            "mean": nan_mean(iou),
-            "matched": int(hit.sum()),
+            # Rounding may leave the IoU of equal boxes a hair above 1.
+            "count": np.histogram(matches.iou[matches.hit].clip(max=1), IOU_EDGES)[0],
+            "mean": matches.mean_iou(),
+            "matched": int(matches.hit.sum()),
             "objects": len(metric.corners),
         },
-        "calibration": _calibration(score, hit),
+        "calibration": calibrated,
     }
 
 
 def _gaps(precision: Floats) -> Floats:
     return np.where(precision < 0, np.nan, precision)
-
-
-def _areas(corners: Boxes) -> Floats:
-    return (corners[:, 2:] - corners[:, :2]).prod(1)
 
 
 def aspects(corners: Boxes) -> Floats:
@@ -104,14 +102,14 @@ def _counts_in(values: Floats, ranges: list[tuple[float, float]]) -> list[int]:
     return [int(((values >= low) & (values <= high)).sum()) for low, high in ranges]
 
 
-def _by_aspect(metric: AveragePrecision, evaluation: COCOeval, found: Boxes) -> dict[str, Any]:
+def _by_aspect(metric: AveragePrecision, evaluation: Any, found: Boxes) -> dict[str, Any]:
     """AP by side ratio: COCO's AP by area with the ratio in the area's place."""
     # COCO's ranges hold both their borders; ours end below the upper one.
     ranges = [[low, float(np.nextafter(high, 0))] for low, high in ASPECTS.values()]
     ranges[-1][1] = math.inf
     ratios = aspects(metric.corners)
-    truth = _with_areas(evaluation.cocoGt, ratios)
-    again = COCOeval(truth, _with_areas(evaluation.cocoDt, aspects(found)), "bbox")
+    detections = _with_areas(evaluation.cocoDt, aspects(found))
+    again = metric.engine.evaluation(_with_areas(metric.truth, ratios), detections, metric.kind)
     again.params.areaRng = ranges
     again.params.areaRngLbl = list(ASPECTS)
     again.params.maxDets = evaluation.params.maxDets[-1:]
@@ -128,50 +126,22 @@ def _by_aspect(metric: AveragePrecision, evaluation: COCOeval, found: Boxes) -> 
 
 def _with_areas(coco: Any, areas: Floats) -> Any:
     """A copy in which the annotations, numbered from 1, have these areas."""
-    changed = copy.copy(coco)
-    content = [
-        # The one blank box of an evaluation without detections has no ratio of its own.
-        {**row, "area": float(areas[row["id"] - 1]) if len(areas) else math.inf}
-        for row in coco.dataset["annotations"]
-    ]
-    changed.dataset = {**coco.dataset, "annotations": content}
+    rows = coco.dataset["annotations"]
+    changed = type(coco)()
+    changed.dataset = {
+        **coco.dataset,
+        "annotations": [{**row, "area": float(areas[row["id"] - 1])} for row in rows],
+    }
     with quiet():
         changed.createIndex()
     return changed
 
 
-def _matched(metric: AveragePrecision, evaluation: COCOeval, found: Boxes) -> tuple[Floats, Floats]:
-    """Score of each detection that COCO looked at, and its IoU where it matched at 0.5, or NaN."""
-    scores: list[float] = []
-    rows: list[int] = []
-    objects: list[float] = []
-    per_class = len(evaluation.evalImgs) // max(1, len(metric.classes))
-    for k in range(len(metric.classes)):
-        # evalImgs is classes x areas x images; the first area is "all".
-        for image in evaluation.evalImgs[k * per_class :][: metric.num_images]:
-            if image is not None and len(found):
-                scores += image["dtScores"]
-                rows += image["dtIds"]
-                objects += image["dtMatches"][0].tolist()
-    taken, given = np.array(rows, np.int64) - 1, np.array(objects, np.int64) - 1
-    hit = given >= 0
-    iou = np.full(len(taken), np.nan)
-    iou[hit] = _overlaps(found[taken[hit]], metric.corners[given[hit]]).clip(0.5, 1)
-    return np.array(scores, np.float64), iou
-
-
-def _overlaps(one: Boxes, two: Boxes) -> Floats:
-    """IoU ``[n]`` of boxes ``[n, 4]`` pair by pair."""
-    sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
-    common = sides.clip(0).prod(1)
-    return common / (_areas(one) + _areas(two) - common)
-
-
-def _calibration(score: Floats, hit: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _calibration(matches: Matches) -> dict[str, Any]:
     bins = len(SCORE_EDGES) - 1
-    at = (np.digitize(score, SCORE_EDGES) - 1).clip(0, bins - 1)
+    at = (np.digitize(matches.score, SCORE_EDGES) - 1).clip(0, bins - 1)
     return calibration(
         np.bincount(at, minlength=bins),
-        np.bincount(at, score, minlength=bins),
-        np.bincount(at, hit, minlength=bins),
+        np.bincount(at, matches.score, minlength=bins),
+        np.bincount(at, matches.hit, minlength=bins),
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from benchmark.metrics.boundaries import BoundaryQuality
 from benchmark.metrics.breakdown import Floats
 from benchmark.metrics.probabilities import PixelProbabilities
 from benchmark.metrics.segmentation import ConfusionMatrix, class_map
@@ -57,15 +58,22 @@ class SegmentationBreakdown:
     Args:
         classes: names of the foreground classes.
         shares: ``[N]``, foreground share of each image of the split.
+        sizes: height and width of each picture, which lies in the corner of its padding.
     """
 
     def __init__(
-        self, classes: list[str], shares: Floats, device: torch.device | None = None
+        self,
+        classes: list[str],
+        shares: Floats,
+        sizes: list[tuple[int, int]],
+        device: torch.device | None = None,
     ) -> None:
         self.classes = classes
         self.share_classes = ShareClasses(shares)
         self.by_share = [ConfusionMatrix(classes, device) for _ in self.share_classes.names]
         self.probabilities = PixelProbabilities(len(classes), device)
+        self.sizes = sizes
+        self.boundaries = BoundaryQuality(classes)
 
     def update(self, start: int, logits: Tensor, truth: Tensor) -> None:
         """Add the images from ``start`` on: logits ``[B, C, H, W]``, truth ``[B, H, W]``."""
@@ -75,6 +83,9 @@ class SegmentationBreakdown:
             mine = np.flatnonzero(groups == group)
             self.by_share[group].update(predicted[mine], truth[mine])
         self.probabilities.update(logits, truth)
+        maps = (x.to(torch.uint8).cpu().numpy() for x in (predicted, truth))
+        for found, true, (h, w) in zip(*maps, self.sizes[start : start + len(logits)], strict=True):
+            self.boundaries.update(found[:h, :w], true[:h, :w])
 
     def results(self, chosen: dict[str, float]) -> tuple[dict[str, float], dict[str, Any]]:
         """The metrics and the breakdowns.
@@ -83,9 +94,10 @@ class SegmentationBreakdown:
             chosen: class -> threshold of its probability, chosen on other images.
 
         Returns:
-            What :meth:`ConfusionMatrix.metrics` gives and ``mIoU_fg_tuned``: the mean over the
-            foreground classes of their IoU as binary masks of their own, each where its
-            probability is above its chosen threshold. The breakdowns are ``by_share`` (``mIoU_fg``
+            What :meth:`ConfusionMatrix.metrics` and :meth:`BoundaryQuality.metrics` give,
+            ``mIoU_fg_tuned``: the mean over the foreground classes of their IoU as binary masks of
+            their own, each where its probability is above its chosen threshold, and ``ECE``, that
+            of the pixels' calibration. The breakdowns are ``by_share`` (``mIoU_fg``
             of the images of a class), ``by_class``, ``thresholds`` and those of
             :meth:`PixelProbabilities.breakdown`.
         """
@@ -93,7 +105,9 @@ class SegmentationBreakdown:
         whole.counts = torch.stack([part.counts for part in self.by_share]).sum(0).cpu()
         metrics = whole.metrics()
         thresholds = np.array([chosen[name] for name in self.classes])
+        probable = self.probabilities.breakdown()
         metrics["mIoU_fg_tuned"] = self.probabilities.mean_iou_at(thresholds)
+        metrics |= {**self.boundaries.metrics(), "ECE": probable["calibration"]["ece"]}
         details = {
             "version": 1,
             "task": "segmentation",
@@ -108,7 +122,7 @@ class SegmentationBreakdown:
                 "value": [metrics[f"IoU/{name}"] for name in self.classes],
             },
             "thresholds": {"group": self.classes, "value": thresholds},
-            **self.probabilities.breakdown(),
+            **probable,
         }
         return metrics, details
 

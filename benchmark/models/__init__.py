@@ -8,12 +8,18 @@ from benchmark.models.base import (
     DetectionModel,
     Detections,
     DetectorSpec,
+    InstanceModel,
+    Kind,
     ModelSpec,
     SegmentationModel,
+    UnderTest,
+    box_loss_at,
+    loss_at,
+    losses_for,
     register,
 )
 
-import_modules(f"{__name__}.detection", f"{__name__}.segmentation")
+import_modules(f"{__name__}.detection", f"{__name__}.instance", f"{__name__}.segmentation")
 
 __all__ = [
     "MODELS",
@@ -22,7 +28,13 @@ __all__ = [
     "DetectionModel",
     "Detections",
     "DetectorSpec",
+    "InstanceModel",
+    "Kind",
     "ModelSpec",
     "SegmentationModel",
+    "UnderTest",
+    "box_loss_at",
+    "loss_at",
+    "losses_for",
     "register",
 ]

@@ -18,14 +18,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
-from losses import BoxLoss
+from benchmark.loss_parts import LossParts
+from losses import BOX, CLASSIFICATION, MASK, BoxLoss
+
+UnderTest = BoxLoss | LossParts
+"""The loss of an experiment as a detector gets it: a box loss, or losses by place."""
 
 MODELS: dict[str, type[ModelSpec]] = {}
 T = TypeVar("T", bound="type[ModelSpec]")
+
+Kind = Literal["box", "mask", "sigmoid", "softmax"]
+"""Of a place: regression of boxes, masks, or classification with the activation of that name."""
+ACTIVATIONS: tuple[Kind, ...] = ("sigmoid", "softmax")
 
 
 def register(name: str) -> Callable[[T], T]:
@@ -45,6 +53,9 @@ class ModelSpec(ABC):
 
     task: ClassVar[str]
 
+    places: ClassVar[dict[str, Kind]] = {}
+    """Where a loss of an experiment may stand in the model, and what kind of loss that is."""
+
     @abstractmethod
     def build(self, num_classes: int) -> nn.Module:
         """The network with fresh weights from torch's global random stream.
@@ -52,10 +63,6 @@ class ModelSpec(ABC):
         Args:
             num_classes: number of foreground classes.
         """
-
-
-Weights = Literal["none", "imagenet"]
-"""Of a torchvision backbone: fresh ones, or those that torchvision publishes (downloaded once)."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,22 @@ class DetectorSpec(ModelSpec):
 
 @dataclass
 class BoxTerm:
-    """One place where a model regresses boxes.
+    """One place where a model regresses boxes, or draws the masks of objects.
 
     Attributes:
-        values: ``[P]``, the box loss of each positive, unreduced.
-        normaliser: what their sum is divided by; the number of positives, at least 1.
+        values: ``[P]``, the loss of each positive, unreduced.
+        normaliser: what their sum is divided by, at least 1; or one number a value, ``[P]``,
+            where they count differently.
     """
 
     values: Tensor
     normaliser: Tensor
+
+    def reduced(self) -> Tensor:
+        """The term as a scalar."""
+        if self.normaliser.dim():
+            return (self.values / self.normaliser).sum()
+        return self.values.sum() / self.normaliser
 
 
 @dataclass
@@ -96,10 +110,12 @@ class DetectionLosses:
         box: the box losses by place (``"box"``; for two stages ``"rpn_box"``, ``"roi_box"``),
             which the harness reduces and weights.
         other: the model's own losses (classification, centre-ness), scalars, weighted.
+        mask: the mask losses by place (``"mask"``), for the harness like ``box``.
     """
 
     box: dict[str, BoxTerm]
     other: dict[str, Tensor] = field(default_factory=dict)
+    mask: dict[str, BoxTerm] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,19 +126,28 @@ class Detections:
         boxes: ``[n, 4]`` xyxy in pixels of the model's input.
         scores: ``[n]`` in 0..1.
         labels: int64 ``[n]``, 0-based.
+        masks: bool ``[n, H, W]`` at the size of the model's input, or None.
     """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
+    masks: Tensor | None = None
 
 
 class DetectionModel(nn.Module, ABC):
-    """A detector whose box loss is handed in with every batch."""
+    """A detector whose losses are handed in with every batch.
+
+    Class attributes:
+        backbone: dotted names of the sub-modules that are its backbone, the part that published
+            weights are for; those can be frozen or trained at a lower rate.
+    """
+
+    backbone: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def losses(
-        self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], box_loss: BoxLoss
+        self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
     ) -> DetectionLosses:
         """Losses of one batch.
 
@@ -130,8 +155,9 @@ class DetectionModel(nn.Module, ABC):
             images: float ``[B, 3, H, W]``, normalised.
             boxes: B tensors float32 ``[n_i, 4]``, xyxy in pixels.
             labels: B tensors int64 ``[n_i]``, 0-based.
-            box_loss: called on the positives' boxes in the space that it asks for
-                (``box_loss.space``): pixels, or the model's own encoding.
+            loss: read by :func:`box_loss_at` and :func:`loss_at`. A box loss is called on the
+                positives' boxes in the space that it asks for (``.space``): pixels, or the
+                model's own encoding.
         """
 
     @abstractmethod
@@ -139,9 +165,74 @@ class DetectionModel(nn.Module, ABC):
         """Detections in each of ``[B, 3, H, W]`` images."""
 
 
+class InstanceModel(nn.Module, ABC):
+    """A detector that draws the mask of each object as well.
+
+    Class attributes:
+        backbone: as of :class:`DetectionModel`.
+    """
+
+    backbone: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def losses(
+        self,
+        images: Tensor,
+        boxes: list[Tensor],
+        labels: list[Tensor],
+        loss: UnderTest,
+        masks: list[Tensor],
+    ) -> DetectionLosses:
+        """Losses of one batch: as :meth:`DetectionModel.losses`, and of masks.
+
+        Args:
+            masks: B tensors uint8 ``[n_i, H, W]``, 0 or 1, one mask a box.
+        """
+
+    @abstractmethod
+    def predict(self, images: Tensor) -> list[Detections]:
+        """Detections, with masks, in each of ``[B, 3, H, W]`` images."""
+
+
 class SegmentationModel(nn.Module, ABC):
-    """A segmenter: one logit a foreground class a pixel, the background implied."""
+    """A segmenter: one logit a foreground class a pixel, the background implied.
+
+    Class attributes:
+        backbone: as of :class:`DetectionModel`.
+    """
+
+    backbone: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """float ``[B, 3, H, W]``, normalised -> logits ``[B, C, H, W]``."""
+
+
+def losses_for(kind: Kind) -> dict[str, type[Any]]:
+    """The losses that can stand at a place of that kind, by name."""
+    if kind in ACTIVATIONS:
+        return {n: cls for n, cls in CLASSIFICATION.items() if kind in cls.activations}
+    return {"box": BOX, "mask": MASK}[kind]
+
+
+def box_loss_at(loss: UnderTest, place: str, default: BoxLoss) -> BoxLoss:
+    """The loss that regresses the boxes at one place of a model.
+
+    Args:
+        loss: what the model was handed. A plain box loss stands at every such place.
+        place: one of the model's, such as ``"box"``, ``"rpn"``, ``"roi"``.
+        default: stands where the experiment names no loss.
+    """
+    if isinstance(loss, LossParts):
+        return loss.losses.get(place, loss.losses.get("box", default))
+    return loss
+
+
+def loss_at(loss: UnderTest, place: str, default: Any) -> Any:
+    """The loss at a place that regresses no boxes: classification, masks.
+
+    Args:
+        loss, default: as in :func:`box_loss_at`; a plain box loss leaves these places alone.
+        place: one of the model's, such as ``"classification"``, ``"mask"``.
+    """
+    return loss.losses.get(place, default) if isinstance(loss, LossParts) else default

@@ -53,6 +53,19 @@ def curve(details: Details, *path: str, level: float = 0.95) -> pd.DataFrame:
     return _joined(parts, CURVE_COLUMNS)
 
 
+def part(details: Details, key: str) -> Details:
+    """Breakdowns that were recorded below a key of their own, as ``"boxes"`` beside masks.
+
+    Returns:
+        Details in the same form; losses without them are absent.
+    """
+    kept = {
+        loss: {repetition: run[key] for repetition, run in runs.items() if key in run}
+        for loss, runs in details.items()
+    }
+    return {loss: runs for loss, runs in kept.items() if runs}
+
+
 def names(details: Details, *path: str) -> list[str]:
     """Keys of the mappings recorded at ``path``, in the order in which they first appear."""
     recorded = _recorded(details, path)

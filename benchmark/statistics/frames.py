@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-PRIMARY = {"detection": "AP", "segmentation": "mIoU_fg"}
+PRIMARY = {"detection": "AP", "segmentation": "mIoU_fg", "instance": "mask_AP"}
 """The metric that ranks the losses of a task."""
 
 STATUSES = ("done", "diverged", "failed", "timed out", "running", "pending")
@@ -55,7 +55,7 @@ def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
     """Refuse, with a ``ValueError``, a table of runs that cannot be compared by ``metric``.
 
     A column is missing, a task or status is not known, the metric is not among those of the runs
-    (times and settings are none), or two rows are the same run.
+    (times and settings are none) or one of :data:`LESS_IS_BETTER`, or two rows are the same run.
     """
     missing = [name for name in RUN_COLUMNS if name not in runs]
     if missing:
@@ -71,6 +71,11 @@ def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
     if metric is not None and metric not in metrics:
         shown = ", ".join(name for name in metrics if "/" not in name)
         raise ValueError(f"metric '{metric}' is not in the runs; there are: {shown}")
+    if metric in LESS_IS_BETTER:
+        raise ValueError(
+            f"metric '{metric}' is better the less it is, and losses are ranked by metrics that are "
+            "better the more they are; the report page compares it under Calibration"
+        )
     twice = runs[runs.duplicated(RUN, keep=False)]
     if len(twice):
         first = twice.iloc[0]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.batch import Batch
+from benchmark.metrics.engines import PYCOCOTOOLS
+from benchmark.models import Kind
 from datasets.cache import CachedSplit
 
 TASKS: dict[str, type[Task]] = {}
 T = TypeVar("T", bound="type[Task]")
+
+Truth = Literal["boxes", "semantic", "instances"]
+"""Kinds of annotation; masks of instances go with the boxes, in their order."""
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -28,56 +33,6 @@ def register(name: str) -> Callable[[T], T]:
         return cls
 
     return add
-
-
-@dataclass
-class Batch:
-    """Training samples of one step.
-
-    Attributes:
-        images: uint8 ``[B, 3, H, W]``.
-        boxes: B tensors float32 ``[n_i, 4]``, xyxy, pixels.
-        labels: B tensors int64 ``[n_i]``, 0-based.
-        semantic: uint8 ``[B, H, W]`` (0 background, 255 ignore), or None.
-    """
-
-    images: Tensor
-    boxes: list[Tensor]
-    labels: list[Tensor]
-    semantic: Tensor | None
-
-    @classmethod
-    def collate(cls, samples: list[tuple[Any, Any, Any, Any]]) -> Batch:
-        """From augmented samples: image, boxes, labels, semantic mask, all numpy."""
-        images, boxes, labels, masks = zip(*samples, strict=True)
-        # The layout stays the decoder's, channels last: the permuted view costs nothing and is
-        # what the convolutions want.
-        return cls(
-            torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
-            [torch.from_numpy(b) for b in boxes],
-            [torch.from_numpy(x) for x in labels],
-            None if masks[0] is None else torch.from_numpy(np.stack(masks)),
-        )
-
-    def to(self, device: torch.device) -> Batch:
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
-
-        return Batch(
-            move(self.images),
-            [move(b) for b in self.boxes],
-            [move(x) for x in self.labels],
-            None if self.semantic is None else move(self.semantic),
-        )
-
-    def pin_memory(self) -> Batch:
-        """Called by the loader for CUDA, where it makes the copies to the device asynchronous."""
-        return Batch(
-            self.images.pin_memory(),
-            [b.pin_memory() for b in self.boxes],
-            [x.pin_memory() for x in self.labels],
-            None if self.semantic is None else self.semantic.pin_memory(),
-        )
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -143,6 +98,14 @@ class Task(ABC):
     class_metrics: ClassVar[tuple[str, ...]]
     """What it measures of each class as well, as ``<metric>/<class>``."""
 
+    truth: ClassVar[frozenset[Truth]]
+    """The annotation that its training batches carry; the rest is not even augmented."""
+
+    plain_places: ClassVar[dict[str, Kind]] = {}
+    """Where a loss stands that is named without a place, by the kind that the loss must be of.
+
+    Empty where it stands at every place that the model offers to the task's losses."""
+
     @classmethod
     def measures(cls, name: str) -> bool:
         """Whether an evaluation reports the metric, where there is a class of that name."""
@@ -178,8 +141,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def evaluator(self, split: CachedSplit) -> Evaluator:
-        """What measures models on the split."""
+    def evaluator(self, split: CachedSplit, engine: str = PYCOCOTOOLS) -> Evaluator:
+        """What measures models on the split; average precision by the program ``engine``."""
 
     @abstractmethod
     def show(

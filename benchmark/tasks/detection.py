@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.health import boxes_without_gradient
-from benchmark.metrics.detection import STATS, AveragePrecision, Boxes
+from benchmark.metrics.detection import METRICS, AveragePrecision, Boxes
 from benchmark.metrics.detection_breakdown import detection_breakdown
-from benchmark.models import DetectionModel, Detections
+from benchmark.metrics.engines import PYCOCOTOOLS
+from benchmark.models import DetectionLosses, DetectionModel, Detections
 from benchmark.tasks.base import (
     Batch,
     Evaluator,
     Task,
+    Truth,
     image_batches,
     images_of,
     normalise,
@@ -39,29 +42,31 @@ class Detection(Task):
     """Boxes and classes; the loss under test regresses the boxes."""
 
     primary: ClassVar[str] = "AP"
-    metrics: ClassVar[tuple[str, ...]] = tuple(STATS)
+    metrics: ClassVar[tuple[str, ...]] = METRICS
     class_metrics: ClassVar[tuple[str, ...]] = ("AP",)
+    truth: ClassVar[frozenset[Truth]] = frozenset({"boxes"})
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:
         return BOX
 
     def parts(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        found = cast(DetectionModel, model).losses(
+        found = self._losses(model, batch)
+        terms = {**found.box, **found.mask}
+        under_test = {place: self.weight * term.reduced() for place, term in terms.items()}
+        return {**under_test, **found.other}
+
+    def _losses(self, model: nn.Module, batch: Batch) -> DetectionLosses:
+        return cast(DetectionModel, model).losses(
             normalise(batch.images), batch.boxes, batch.labels, self.loss
         )
-        boxes = {
-            place: self.weight * term.values.sum() / term.normaliser
-            for place, term in found.box.items()
-        }
-        return {**boxes, **found.other}
 
     @staticmethod
     def without_gradient(gradient: Tensor, *truth: Tensor) -> Tensor:
         return boxes_without_gradient(gradient, *truth)
 
-    def evaluator(self, split: CachedSplit) -> Evaluator:
-        return BoxEvaluator(split, self.classes)
+    def evaluator(self, split: CachedSplit, engine: str = PYCOCOTOOLS) -> Evaluator:
+        return BoxEvaluator(split, self.classes, engine)
 
     def show(
         self, model: nn.Module, split: CachedSplit, indices: list[int], device: torch.device
@@ -71,14 +76,24 @@ class Detection(Task):
         found = cast(DetectionModel, model).predict(images)
         return [
             {
-                "truth": {
-                    "boxes": split.boxes(i).tolist(),
-                    "labels": split.labels(i).tolist(),
-                },
-                "predicted": _shown(detections, split.picture_size(i)),
+                "truth": self._shown_truth(split, i),
+                "predicted": self._shown_found(_confident(detections), split, i),
             }
             for i, detections in zip(indices, found, strict=True)
         ]
+
+    def _shown_truth(self, split: CachedSplit, index: int) -> dict[str, list[Any]]:
+        return {"boxes": split.boxes(index).tolist(), "labels": split.labels(index).tolist()}
+
+    def _shown_found(
+        self, found: Detections, split: CachedSplit, index: int
+    ) -> dict[str, list[Any]]:
+        size = np.tile(split.picture_size(index)[::-1], 2)
+        return {
+            "boxes": found.boxes.double().cpu().numpy().clip(0, size).tolist(),
+            "scores": found.scores.tolist(),
+            "labels": found.labels.tolist(),
+        }
 
     @staticmethod
     def trivial(train: CachedSplit, split: CachedSplit, seed: int) -> dict[str, float]:
@@ -87,28 +102,33 @@ class Detection(Task):
         They are drawn from the training truth at its relative positions, and scored by how
         common their class is.
         """
-        boxes, labels = _truth(train)
-        sizes = [np.tile(train.original_size(i)[::-1], 2) for i in range(len(train))]
-        relative = np.concatenate([b / size for b, size in zip(boxes, sizes, strict=True)])
-        label = np.concatenate(labels)
-        if len(label) == 0:
+        found = drawn_objects(train, split, seed)
+        if found is None:
             return {}
-        drawn = np.random.default_rng(seed).permutation(len(label))[:TRIVIAL_BOXES]
-        share = np.bincount(label, minlength=len(train.classes)) / len(label)
-        scores = share[label[drawn]]
-        n = len(split)
-        sizes = [np.tile(split.original_size(i)[::-1], 2) for i in range(n)]
-        return AveragePrecision(*_truth(split), split.classes)(
-            [relative[drawn] * size for size in sizes], [scores] * n, [label[drawn]] * n
-        )
+        return AveragePrecision(*true_objects(split), split.classes)(*found)
+
+
+def drawn_objects(train: CachedSplit, split: CachedSplit, seed: int) -> Found | None:
+    """What the trivial predictor finds in each image of ``split``; None without any object."""
+    boxes, labels = true_objects(train)
+    sizes = [np.tile(train.original_size(i)[::-1], 2) for i in range(len(train))]
+    relative = np.concatenate([b / size for b, size in zip(boxes, sizes, strict=True)])
+    label = np.concatenate(labels)
+    if len(label) == 0:
+        return None
+    drawn = np.random.default_rng(seed).permutation(len(label))[:TRIVIAL_BOXES]
+    share = np.bincount(label, minlength=len(train.classes)) / len(label)
+    n = len(split)
+    sizes = [np.tile(split.original_size(i)[::-1], 2) for i in range(n)]
+    return [relative[drawn] * size for size in sizes], [share[label[drawn]]] * n, [label[drawn]] * n
 
 
 class BoxEvaluator(Evaluator):
     """AP in pixels of the original images, in which COCO's object sizes are defined."""
 
-    def __init__(self, split: CachedSplit, classes: list[str]) -> None:
+    def __init__(self, split: CachedSplit, classes: list[str], engine: str) -> None:
         self.split = split
-        self.measure = AveragePrecision(*_truth(split), classes)
+        self.measure = AveragePrecision(*true_objects(split), classes, engine)
 
     def __call__(self, model: nn.Module, device: torch.device, batch_size: int) -> dict[str, float]:
         return self.measure(*self._found(model, device, batch_size))
@@ -119,35 +139,40 @@ class BoxEvaluator(Evaluator):
         return detection_breakdown(self.measure, *self._found(model, device, batch_size))
 
     def _found(self, model: nn.Module, device: torch.device, batch_size: int) -> Found:
-        detector = cast(DetectionModel, model)
         found = [
-            detections
-            for images in image_batches(self.split, batch_size, device)
-            for detections in detector.predict(images)
+            located(detections, self.split, i)
+            for i, detections in enumerate(predictions(self.split, model, device, batch_size))
         ]
-        # What reaches over the picture into the padding around it is cut off.
-        boxes = [
-            (d.boxes.double().cpu().numpy() / self.split.scale(i)).clip(
-                0, np.tile(self.split.original_size(i)[::-1], 2)
-            )
-            for i, d in enumerate(found)
-        ]
-        scores = [d.scores.double().cpu().numpy() for d in found]
-        return boxes, scores, [d.labels.cpu().numpy() for d in found]
+        boxes, scores, labels = zip(*found, strict=True)
+        return list(boxes), list(scores), list(labels)
 
 
-def _shown(found: Detections, size: tuple[int, int]) -> dict[str, list[Any]]:
-    """The detections of one image that a picture shows, cut at its borders (height, width)."""
+def predictions(
+    split: CachedSplit, model: nn.Module, device: torch.device, batch_size: int
+) -> Iterator[Detections]:
+    """Detections in each image of a split, in order."""
+    for images in image_batches(split, batch_size, device):
+        yield from cast(DetectionModel, model).predict(images)
+
+
+def located(
+    found: Detections, split: CachedSplit, index: int
+) -> tuple[Boxes, Boxes, npt.NDArray[np.int64]]:
+    """Boxes in pixels of the original image, scores and labels of the detections in one image."""
+    size = np.tile(split.original_size(index)[::-1], 2)
+    # What reaches over the picture into the padding around it is cut off.
+    boxes = (found.boxes.double().cpu().numpy() / split.scale(index)).clip(0, size)
+    return boxes, found.scores.double().cpu().numpy(), found.labels.cpu().numpy()
+
+
+def _confident(found: Detections) -> Detections:
+    """The detections of one image that a picture shows."""
     kept = (found.scores >= SHOWN_SCORE).nonzero()[:SHOWN_BOXES, 0]
-    boxes = found.boxes[kept].double().cpu().numpy().clip(0, np.tile(size[::-1], 2))
-    return {
-        "boxes": boxes.tolist(),
-        "scores": found.scores[kept].tolist(),
-        "labels": found.labels[kept].tolist(),
-    }
+    masks = None if found.masks is None else found.masks[kept]
+    return Detections(found.boxes[kept], found.scores[kept], found.labels[kept], masks)
 
 
-def _truth(split: CachedSplit) -> tuple[list[Any], list[Any]]:
+def true_objects(split: CachedSplit) -> tuple[list[Any], list[Any]]:
     """Boxes (float64, pixels of the original images) and labels of all images of a split."""
     boxes = [split.boxes(i).astype(np.float64) / split.scale(i) for i in range(len(split))]
     return boxes, [np.asarray(split.labels(i)) for i in range(len(split))]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.health import pixels_without_gradient
+from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.metrics.probabilities import PixelProbabilities
 from benchmark.metrics.segmentation import ConfusionMatrix, class_map
 from benchmark.metrics.segmentation_breakdown import SegmentationBreakdown, foreground_share
@@ -17,6 +18,7 @@ from benchmark.tasks.base import (
     Batch,
     Evaluator,
     Task,
+    Truth,
     image_batches,
     images_of,
     normalise,
@@ -34,6 +36,7 @@ class Segmentation(Task):
     primary: ClassVar[str] = "mIoU_fg"
     metrics: ClassVar[tuple[str, ...]] = ("mIoU_fg", "mIoU", "Dice_fg", "pixel_accuracy")
     class_metrics: ClassVar[tuple[str, ...]] = ("IoU", "Dice")
+    truth: ClassVar[frozenset[Truth]] = frozenset({"semantic"})
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:
@@ -51,7 +54,7 @@ class Segmentation(Task):
     def without_gradient(gradient: Tensor, *truth: Tensor) -> Tensor:
         return pixels_without_gradient(gradient, *truth)
 
-    def evaluator(self, split: CachedSplit) -> Evaluator:
+    def evaluator(self, split: CachedSplit, engine: str = PYCOCOTOOLS) -> Evaluator:
         return MaskEvaluator(split, self.classes)
 
     def show(
@@ -104,11 +107,10 @@ class MaskEvaluator(Evaluator):
     def breakdown(
         self, model: nn.Module, device: torch.device, batch_size: int, chosen: dict[str, float]
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        shares = [
-            foreground_share(_truth(self.split, i, i + 1).numpy(), IGNORE)
-            for i in range(len(self.split))
-        ]
-        found = SegmentationBreakdown(self.classes, np.array(shares), device)
+        indices = range(len(self.split))
+        shares = [foreground_share(_truth(self.split, i, i + 1).numpy(), IGNORE) for i in indices]
+        sizes = [self.split.picture_size(i) for i in indices]
+        found = SegmentationBreakdown(self.classes, np.array(shares), sizes, device)
         for start, logits, truth in self._batches(model, device, batch_size):
             found.update(start, logits, truth)
         return found.results(chosen)

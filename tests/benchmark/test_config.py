@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from benchmark.config import (
     CellConfig,
@@ -18,7 +19,7 @@ from benchmark.config import (
     load_experiment,
     shipped_experiments,
 )
-from benchmark.entries import LossEntry
+from benchmark.entries import LossEntry, Losses, NamedLoss
 from benchmark.options import UserError
 from benchmark.overrides import apply_override
 
@@ -89,7 +90,7 @@ def test_an_override_of_train_holds_for_blocks_that_say_otherwise(file):
         ("train.lr=.inf", ["train.lr", "finite"]),
         ("name=reference", ["'reference'", "taken"]),
         ("train.lr=-1", ["train.lr", "greater than 0", "got -1"]),
-        ("matrix.boxes.task=tracking", ["matrix.boxes.task", "'detection' or 'segmentation'"]),
+        ("matrix.boxes.task=tracking", ["matrix.boxes.task", "'detection', 'segmentation' or 'instance'"]),
         ("matrix.boxes.losses=[]", ["matrix.boxes.losses", "at least 1"]),
         ("matrix.boxes.losses.1.weight=0", ["losses.1.weight", "greater than 0"]),
         ("matrix.boxes.losses.9.weight=1", ["list of 2", "'9' must be a number from 0 to 1"]),
@@ -204,12 +205,56 @@ def test_the_label_of_a_sum_says_its_terms_and_weights():
         ("{sum: [3]}", "losses.0.sum.0"),
         ("{sum: [{weight: 1}]}", "losses.0.sum.0.name: missing"),
         ("{sum: [bce, {sum: [dice]}]}", "losses.0.sum.1: a sum cannot be part of a sum"),
-        ("{name: dice, sum: [bce]}", "losses.0: must have a name or a sum, not both"),
+        ("{name: dice, sum: [bce]}", "losses.0: must have a name, a sum or parts, and one of these alone"),
         ("{sum: [bce], weight: 0}", "losses.0.weight: should be greater than 0"),
     ],
 )
 def test_a_wrong_sum_is_told_by_its_path(file, entry, part):
     assert f"matrix.boxes.{part}" in message(file, f"matrix.boxes.losses=[{entry}]")
+
+
+def test_parts_are_shown_by_their_places():
+    def shown(entry):
+        return TypeAdapter(NamedLoss).validate_python(entry).shown
+
+    parts = {"rpn": "smooth_l1", "roi": {"name": "giou", "weight": 2}}
+    assert shown({"parts": parts}) == "rpn=smooth_l1, roi=giou weight=2"
+    assert shown({"parts": parts, "weight": 3}) == "rpn=smooth_l1, roi=giou weight=2 weight=3"
+    assert shown({"parts": parts, "label": "mine", "weight": 3}) == "mine"
+    assert shown({"parts": {"mask": {"sum": ["bce", "dice"]}}}) == "mask=bce + dice"
+
+
+def test_losses_by_place_are_crossed():
+    def labels(losses):
+        return [loss.shown for loss in TypeAdapter(Losses).validate_python(losses)]
+
+    assert labels({"box": ["smooth_l1", "giou"], "mask": ["bce", {"name": "dice", "weight": 2}]}) == [
+        "smooth_l1 × bce",
+        "smooth_l1 × dice weight=2",
+        "giou × bce",
+        "giou × dice weight=2",
+    ]
+    assert labels({"box": ["iou", "giou"], "classification": ["varifocal"]}) == ["iou", "giou"]
+    assert labels({"box": ["giou"], "mask": ["bce"]}) == ["giou × bce"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "part"),
+    [
+        ("[{parts: {}}]", "losses.0.parts: Dictionary should have at least 1 item"),
+        ("[{parts: giou}]", "losses.0.parts: should be a valid dictionary"),
+        ("[{parts: {rpn: {parts: {roi: iou}}}}]", "losses.0.parts.rpn: parts cannot hold parts"),
+        ("[{parts: {rpn: iou}, sum: [iou]}]", "losses.0: must have a name, a sum or parts"),
+        ("[{name: iou, parts: {rpn: iou}}]", "losses.0: must have a name, a sum or parts"),
+        ("[{parts: {rpn: {weight: 2}}}]", "losses.0.parts.rpn.name: missing"),
+        ("{}", "losses: Dictionary should have at least 1 item"),
+        ("{box: []}", "losses.box: List should have at least 1 item"),
+        ("{box: giou}", "losses.box: should be a valid list"),
+        ("{box: [3]}", "losses.box.0"),
+    ],
+)
+def test_wrong_parts_are_told_by_their_path(file, losses, part):
+    assert f"matrix.boxes.{part}" in message(file, f"matrix.boxes.losses={losses}")
 
 
 def test_the_baseline_is_the_first_loss_unless_said(file):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import losses
-from benchmark.config import Experiment
+from benchmark.config import CellLoss, Experiment
 from benchmark.grid import plan
 from benchmark.options import UserError
 
@@ -215,3 +215,80 @@ def test_an_experiments_targets_are_those_of_all_its_tasks():
     targets = {"AP": 0.5, "mIoU_fg": 0.6}
     chosen = Experiment.model_validate({"name": "x", "matrix": matrix, "targets": targets})
     assert len(plan(chosen)) == 2
+
+
+def parts_of(*entries: Any, models: tuple[Any, ...] = ("fcos_mobilenet_v3",)) -> list[CellLoss]:
+    return [cell.loss for cell in plan(experiment(losses=list(entries), models=list(models)))]
+
+
+def test_parts_are_stored_whole_by_place():
+    parts = {"box": {"name": "giou", "weight": 2}, "classification": "varifocal"}
+    (loss,) = parts_of({"parts": parts, "weight": 3})
+    assert (loss.name, loss.weight, loss.options) == ("parts", 3.0, {})
+    assert loss.label == "box=giou weight=2, classification=varifocal weight=3"
+    assert loss.parts["box"].options == asdict(losses.get("giou"))
+    assert loss.parts["box"].weight == 2.0
+    assert loss.parts["classification"].options == asdict(losses.get("varifocal"))
+
+
+def test_the_identity_of_parts_is_that_of_each_and_no_label():
+    def identity(entry: Any) -> str:
+        (cell,) = plan(experiment(losses=[entry], models=["fcos_mobilenet_v3"]))
+        return cell.identity()
+
+    parts = {"box": "giou"}
+    one = identity({"parts": parts})
+    assert one == identity({"parts": parts, "label": "other"})
+    assert one == identity({"parts": {"box": {"name": "giou", "label": "other", "weight": 1}}})
+    assert one != identity({"parts": {"box": {"name": "giou", "weight": 2}}})
+    assert one != identity({"parts": {"box": "diou"}})
+    assert one != identity({"parts": {**parts, "classification": "varifocal"}})
+    # A plain loss is what it was before there were parts.
+    assert "parts" not in CellLoss(name="giou", label="giou").identity()
+
+
+def test_the_box_loss_of_all_places_serves_models_with_one_place_or_two():
+    both = ("fcos_mobilenet_v3", "faster_rcnn_mobilenet_v3")
+    assert [loss.parts["box"].name for loss in parts_of({"parts": {"box": "iou"}}, models=both)] == [
+        "iou",
+        "iou",
+    ]
+    with pytest.raises(UserError, match=r"losses\.0\.parts\.rpn: no such place.* loss at: box$"):
+        parts_of({"parts": {"rpn": "iou"}}, models=both)
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"boxes": "giou"}, r"parts\.boxes: no such place \(did you mean 'box'\?\)"),
+        ({"box": "dice"}, r"parts\.box: unknown box loss 'dice'"),
+        ({"classification": "giou"}, r"parts\.classification: unknown sigmoid loss 'giou'"),
+        ({"box": {"name": "giou", "beta": 1}}, r"parts\.box\.beta: unknown key"),
+        ({"classification": {"sum": ["varifocal"]}}, r"a sigmoid loss cannot be a sum"),
+    ],
+)
+def test_wrong_parts(parts, told):
+    with pytest.raises(UserError, match=told):
+        parts_of({"parts": parts})
+
+
+def test_a_segmenter_has_no_places():
+    with pytest.raises(UserError, match="loss at: none"):
+        plan(sums({"parts": {"mask": "dice"}}))
+
+
+def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
+    cells = plan(
+        experiment(
+            task="instance",
+            losses=[{"name": "giou", "weight": 2}, "dice", {"sum": ["bce", "dice"]}],
+            models=["mask_rcnn_mobilenet_v3"],
+        )
+    )
+    found = [(c.loss.label, c.loss.weight, c.loss.parts) for c in cells]
+    assert [(label, weight, list(parts)) for label, weight, parts in found] == [
+        ("giou weight=2", 2.0, []),
+        ("dice", 1.0, ["mask"]),
+        ("bce + dice", 1.0, ["mask"]),
+    ]
+    assert cells[2].loss.parts["mask"].name == "sum"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import losses
 from benchmark.health import (
     StepSums,
-    WatchedLoss,
+    Watch,
     boxes_without_gradient,
     pixels_without_gradient,
 )
@@ -25,13 +25,24 @@ TARGET = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]])
 APART = torch.tensor([[30.0, 0, 40, 10], [0, 0, 10, 10]])
 
 
-def watched(name: str, **options) -> WatchedLoss:
-    loss = losses.get(name, **options)
-    mask = name in losses.MASK
-    return WatchedLoss(loss, pixels_without_gradient if mask else boxes_without_gradient)
+class Watched:
+    """A loss with its watch."""
+
+    def __init__(self, name: str, **options) -> None:
+        mask = name in losses.MASK
+        self.watch = Watch(pixels_without_gradient if mask else boxes_without_gradient)
+        self.loss = self.watch.over(losses.get(name, **options))
+        self.take = self.watch.take
+
+    def __call__(self, *arguments: torch.Tensor) -> torch.Tensor:
+        return self.loss(*arguments)
 
 
-def share(loss: WatchedLoss, pred: torch.Tensor, *truth: torch.Tensor) -> float:
+def watched(name: str, **options) -> Watched:
+    return Watched(name, **options)
+
+
+def share(loss: Watched, pred: torch.Tensor, *truth: torch.Tensor) -> float:
     loss(pred.clone().requires_grad_(), *truth).sum().backward()
     return loss.take()
 
@@ -146,14 +157,15 @@ def test_weights_after_training_are_those_of_a_training_unwatched(task, model, o
         network = copy.deepcopy(first).train()
         work = TASKS[task](losses.get(loss), 1.0, ["a", "b"])
         if watch:
-            work.loss = WatchedLoss(work.loss, work.without_gradient)
+            seen_by = Watch(work.without_gradient)
+            work.loss = seen_by.over(work.loss)
         optimizer = torch.optim.SGD(network.parameters(), 0.01)
         for _ in range(2):
             optimizer.zero_grad()
             torch.stack(list(work.parts(network, batch).values())).sum().backward()
             optimizer.step()
         trained.append(network.state_dict())
-    assert 0 <= work.loss.take() <= 1
+    assert 0 <= seen_by.take() <= 1
     plain, seen = trained
     assert all(torch.equal(plain[name], seen[name]) for name in plain)
     assert any(not torch.equal(plain[name], value) for name, value in first.state_dict().items())

@@ -38,7 +38,7 @@ def test_left_right_flip_by_hand():
     image = picture(4, 10)
     boxes, labels, mask = rectangle(4, 10, (1, 0, 4, 2))
     augmentation: Any = Augmentation(Augment(hflip=1.0), 4, 10)
-    flipped, moved, kept, turned = augmentation(image, boxes, labels, mask, seed=0)
+    flipped, moved, kept, turned, _ = augmentation(image, boxes, labels, mask, seed=0)
     np.testing.assert_array_equal(flipped, image[:, ::-1])
     np.testing.assert_array_equal(turned, mask[:, ::-1])
     np.testing.assert_allclose(moved, [[6, 0, 9, 2]], atol=1e-5)
@@ -51,7 +51,7 @@ def test_upside_down_flip_by_hand():
     image = picture(10, 4)
     boxes, labels, mask = rectangle(10, 4, (0, 1, 2, 4))
     augmentation: Any = Augmentation(Augment(hflip=0.0, vflip=1.0), 10, 4)
-    flipped, moved, _, turned = augmentation(image, boxes, labels, mask, seed=0)
+    flipped, moved, _, turned, _ = augmentation(image, boxes, labels, mask, seed=0)
     np.testing.assert_array_equal(flipped, image[::-1])
     np.testing.assert_array_equal(turned, mask[::-1])
     np.testing.assert_allclose(moved, [[0, 6, 2, 9]], atol=1e-5)
@@ -63,7 +63,7 @@ def test_quarter_turns_are_numpys_and_all_occur():
     augmentation: Any = Augmentation(Augment(hflip=0.0, rotate90=True), 16, 16)
     seen = set()
     for seed in range(40):
-        turned, moved, _, mask_turned = augmentation(image, boxes, labels, mask, seed)
+        turned, moved, _, mask_turned, _ = augmentation(image, boxes, labels, mask, seed)
         turns = next(k for k in range(4) if np.array_equal(turned, np.rot90(image, k)))
         seen.add(turns)
         np.testing.assert_array_equal(mask_turned, np.rot90(mask, turns))
@@ -88,7 +88,7 @@ def test_a_box_stays_around_its_object(size, corner, extent, seed, low, high):
     boxes, labels, mask = rectangle(height, width, (left, top, right, bottom))
     options = Augment(vflip=0.5, scale=(low, high), min_visibility=0.0)
     augmentation: Any = Augmentation(options, height, width)
-    image, moved, _, turned = augmentation(picture(height, width), boxes, labels, mask, seed)
+    image, moved, _, turned, _ = augmentation(picture(height, width), boxes, labels, mask, seed)
     assert image.shape == (height, width, 3)
     assert turned.shape == (height, width)
     if len(moved):
@@ -104,7 +104,7 @@ def test_objects_are_kept_by_the_share_of_their_box_that_stays_inside(seed, min_
     boxes, labels, mask = rectangle(64, 64, (8, 20, 40, 44))
     options = Augment(hflip=0.0, scale=(2.0, 2.0), min_visibility=min_visibility)
     augmentation: Any = Augmentation(options, 64, 64)
-    _, moved, _, turned = augmentation(picture(64, 64), boxes, labels, mask, seed)
+    _, moved, _, turned, _ = augmentation(picture(64, 64), boxes, labels, mask, seed)
     share = (turned == 1).sum() / (4 * 32 * 24)
     if abs(share - min_visibility) > 0.01:
         assert len(moved) == (share > min_visibility)
@@ -114,7 +114,7 @@ def test_an_image_may_lose_all_its_boxes():
     boxes, labels, mask = rectangle(64, 64, (0, 0, 4, 4))
     augmentation: Any = Augmentation(Augment(scale=(8.0, 8.0)), 64, 64)
     for seed in range(60):
-        image, moved, kept, turned = augmentation(picture(64, 64), boxes, labels, mask, seed)
+        image, moved, kept, turned, _ = augmentation(picture(64, 64), boxes, labels, mask, seed)
         if not (turned == 1).any():
             break
     assert image.shape == (64, 64, 3)
@@ -128,7 +128,7 @@ def test_an_image_may_lose_all_its_boxes():
 def test_images_without_boxes_or_masks_are_fine(options):
     augmentation: Any = Augmentation(options, 32, 32)
     for seed in range(5):
-        image, boxes, labels, mask = augmentation(picture(32, 32), NO_BOXES, NO_LABELS, None, seed)
+        image, boxes, labels, mask, _ = augmentation(picture(32, 32), NO_BOXES, NO_LABELS, None, seed)
         assert image.shape == (32, 32, 3)
         assert image.dtype == np.uint8
         assert boxes.shape == (0, 4)
@@ -147,7 +147,7 @@ def test_labels_follow_their_boxes():
     augmentation: Any = Augmentation(Augment(scale=(1.5, 2.0), min_visibility=0.5), 64, 64)
     counts = set()
     for seed in range(20):
-        _, moved, kept, turned = augmentation(picture(64, 64), boxes, labels, mask, seed)
+        _, moved, kept, turned, _ = augmentation(picture(64, 64), boxes, labels, mask, seed)
         counts.add(len(kept))
         centres = ((moved[:, :2] + moved[:, 2:]) / 2).astype(int)
         assert [turned[y, x] for x, y in centres] == kept.tolist()
@@ -159,7 +159,7 @@ def test_padding_is_grey_and_ignored(colour):
     image = np.full((40, 60, 3), 7, np.uint8)
     mask = np.ones((40, 60), np.uint8)
     augmentation: Any = Augmentation(Augment(scale=(0.5, 0.5), colour=colour), 40, 60)
-    shrunk, _, _, turned = augmentation(image, NO_BOXES, NO_LABELS, mask, seed=3)
+    shrunk, _, _, turned, _ = augmentation(image, NO_BOXES, NO_LABELS, mask, seed=3)
     padding = (shrunk == 114).all(2)
     assert padding.sum() == 40 * 60 - 20 * 30
     np.testing.assert_array_equal(turned == IGNORE, padding)
@@ -216,7 +216,7 @@ def test_colour_changes_pixels_and_nothing_else():
         augmentation: Any = Augmentation(Augment(hflip=0.0, colour=strength), 48, 48)
         changed = []
         for seed in range(20):
-            new, moved, _, turned = augmentation(image, boxes, labels, mask, seed)
+            new, moved, _, turned, _ = augmentation(image, boxes, labels, mask, seed)
             np.testing.assert_allclose(moved, boxes, atol=1e-5)
             np.testing.assert_array_equal(turned, mask)
             changed.append(np.abs(new.astype(int) - image).mean())
@@ -225,10 +225,60 @@ def test_colour_changes_pixels_and_nothing_else():
 
 
 def test_with_nothing_to_do_the_arrays_come_back_themselves():
-    inputs: Any = (picture(8, 8), *rectangle(8, 8, (1, 1, 4, 4)))
+    image, boxes, labels, mask = picture(8, 8), *rectangle(8, 8, (1, 1, 4, 4))
+    inputs: Any = (image, boxes, labels, mask, 0, mask[None])
     augmentation: Any = Augmentation(Augment(hflip=0.0), 8, 8)
-    outputs = augmentation(*inputs, seed=0)
-    assert all(one is other for one, other in zip(inputs, outputs, strict=True))
+    outputs = augmentation(*inputs)
+    expected = (*inputs[:4], inputs[5])
+    assert all(one is other for one, other in zip(expected, outputs, strict=True))
+
+
+@settings(max_examples=60)
+@given(
+    corners=st.lists(
+        st.tuples(*(st.integers(0, 40) for _ in range(2)), *(st.integers(3, 24) for _ in range(2))),
+        max_size=6,
+    ),
+    seed=st.integers(0, 2**62),
+    low=st.floats(0.4, 1.0),
+    high=st.floats(1.0, 2.5),
+)
+def test_instances_stay_with_their_boxes_and_change_nothing_else(corners, seed, low, high):
+    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in corners], np.float32).reshape(-1, 4)
+    masks = np.zeros((len(corners), 64, 64), np.uint8)
+    for mask, (x, y, w, h) in zip(masks, corners, strict=True):
+        mask[y : y + h, x : x + w] = 1
+    options = Augment(vflip=0.5, rotate90=True, scale=(low, high), colour=0.3)
+    augmentation: Any = Augmentation(options, 64, 64)
+    inputs = picture(64, 64), boxes, np.arange(len(boxes)), np.zeros((64, 64), np.uint8), seed
+    alone = augmentation(*inputs)
+    *others, found = augmentation(*inputs, masks)
+    for one, other in zip(alone[:4], others, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert alone[4] is None
+    assert found.dtype == np.uint8
+    assert found.shape == (len(others[1]), 64, 64)
+    assert found.max(initial=0) <= 1
+    for box, mask in zip(others[1], found, strict=True):
+        np.testing.assert_allclose(box_around(mask), box, atol=2.5)
+
+
+def test_instances_of_boxes_left_out_are_left_out_by_hand():
+    # Doubled, and the window cut out at random: a corner object leaves it more often than not.
+    boxes = np.array([[0, 0, 8, 8], [12, 12, 20, 20]], np.float32)
+    masks = np.zeros((2, 32, 32), np.uint8)
+    masks[0, :8, :8] = masks[1, 12:20, 12:20] = 1
+    augmentation: Any = Augmentation(Augment(hflip=0.0, scale=(2.0, 2.0)), 32, 32)
+    counts = set()
+    for seed in range(20):
+        _, moved, kept, _, found = augmentation(
+            picture(32, 32), boxes, np.arange(2), None, seed, masks
+        )
+        counts.add(len(kept))
+        assert len(moved) == len(kept) == len(found)
+        assert 1 in kept
+        np.testing.assert_array_equal(box_around(found[list(kept).index(1)]), moved[-1].round())
+    assert counts == {1, 2}
 
 
 @pytest.mark.parametrize(

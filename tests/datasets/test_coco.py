@@ -92,6 +92,29 @@ def test_degenerate_boxes_are_counted(tmp_path):
     assert sample.dropped == 2
 
 
+@pytest.mark.parametrize(
+    ("without_mask", "options", "serves"),
+    [
+        ({"category_id": 7}, {}, False),
+        ({"category_id": 7}, {"classes": ["cat"]}, True),
+        ({"category_id": 7, "iscrowd": 1}, {}, True),
+    ],
+    ids=["an object", "one of another class", "a crowd"],
+)
+def test_instances_are_served_where_every_object_has_a_mask(
+    tmp_path, without_mask, options, serves
+):
+    data = read(
+        tmp_path,
+        {"category_id": 3, "bbox": [2, 1, 4, 3], "segmentation": [RECTANGLE]},
+        {"bbox": [0, 0, 2, 2], **without_mask},
+        **options,
+    )
+    assert ("instance" in data.tasks) == serves
+    assert {"detection", "segmentation"} <= data.tasks
+    assert (data.load("a").instance_masks is not None) == serves
+
+
 def expected_rectangle():
     mask = np.zeros((HEIGHT, WIDTH), np.bool_)
     mask[1:4, 2:6] = True
@@ -112,7 +135,7 @@ def test_polygon_run_lengths_and_compressed_run_lengths(tmp_path):
         # Below 16 a run is the character 48 + its length; 40 is 8 + 1*32: "X1".
         {"category_id": 90, "bbox": [1, 0, 1, 2], "segmentation": {"counts": "62X1", "size": size}},
     )
-    assert data.tasks == {"detection", "segmentation"}
+    assert data.tasks == {"detection", "segmentation", "instance"}
     sample = data.load("a")
     column = np.zeros((HEIGHT, WIDTH), np.bool_)
     column[0:2, 1] = True

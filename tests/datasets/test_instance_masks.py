@@ -52,7 +52,7 @@ def test_both_layouts_read_the_same_objects(layout, request):
     root = request.getfixturevalue({"dsb2018": "bowl", "penn_fudan": "fudan"}[layout])
     data = InstanceMasks(root=str(root), layout=layout, class_name="cell")
     assert data.classes == ["cell"]
-    assert data.tasks == {"detection", "segmentation"}
+    assert data.tasks == {"detection", "segmentation", "instance"}
     assert sorted(i for split in SPLITS for i in data.ids(split)) == ["a", "b", "c"]
     sample = data.load("a")
     assert sample.image[0, 0].tolist() == [10, 20, 30]

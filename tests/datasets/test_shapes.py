@@ -107,9 +107,9 @@ def test_splits_seeds_and_indices_give_different_pictures():
     assert len(digests) == 5
 
 
-def test_it_is_registered_and_serves_both_tasks():
+def test_it_is_registered_and_serves_all_tasks():
     assert DATASETS["shapes"] is Shapes
-    assert Shapes.tasks == {"detection", "segmentation"}
+    assert Shapes.tasks == {"detection", "segmentation", "instance"}
     assert Shapes(train=3, val=2, test=0).ids("train") == [
         "train-00000",
         "train-00001",

@@ -58,7 +58,7 @@ def test_polygons_give_their_extent_and_a_mask(root):
     write(root, "a", POLYGON)
     assert np.allclose(read(root).load("a").boxes, [[2, 2, 10, 7]])
     data = read(root, target="masks")
-    assert data.tasks == {"detection", "segmentation"}
+    assert data.tasks == {"detection", "segmentation", "instance"}
     sample = data.load("a")
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[2:7, 2:10] = 2

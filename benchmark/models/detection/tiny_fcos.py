@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +17,14 @@ from benchmark.models.base import (
     DetectionModel,
     Detections,
     DetectorSpec,
+    Kind,
+    UnderTest,
+    box_loss_at,
     register,
 )
 from benchmark.models.geometry import centreness
 from benchmark.models.layers import Residual, conv_bn
-from losses import BoxLoss
+from losses import get as get_loss
 
 STRIDES = (8, 16)
 LEVEL_RANGES = ((0.0, 64.0), (64.0, math.inf))
@@ -30,6 +34,8 @@ CENTRE_RADIUS = 1.5
 PRIOR = 0.01
 """Foreground probability at the start; it keeps the first focal losses small (RetinaNet §4.1)."""
 
+BOX_LOSS = get_loss("giou")
+"""Where the experiment puts none."""
 CANDIDATES = 400
 """Boxes with the highest scores that NMS looks at."""
 
@@ -39,6 +45,7 @@ CANDIDATES = 400
 class TinyFCOSSpec(DetectorSpec):
     """Anchor-free detector from scratch: 5 convolution stages, 2-level pyramid, 0.5 M weights."""
 
+    places: ClassVar[dict[str, Kind]] = {"box": "box"}
     width: int = 32
 
     def __post_init__(self) -> None:
@@ -143,8 +150,9 @@ class TinyFCOS(DetectionModel):
         )
 
     def losses(
-        self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], box_loss: BoxLoss
+        self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
     ) -> DetectionLosses:
+        box_loss = box_loss_at(loss, "box", BOX_LOSS)
         head = self._head(images)
         matched = [assign(head.points, head.strides, image_boxes) for image_boxes in boxes]
         target = torch.zeros_like(head.logits)

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from torch import Tensor
 from torchvision.models import MobileNet_V3_Large_Weights
-from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+from torchvision.models.segmentation import (
+    LRASPP_MobileNet_V3_Large_Weights,
+    lraspp_mobilenet_v3_large,
+)
 
-from benchmark.models.base import ModelSpec, SegmentationModel, Weights, register
+from benchmark.models.base import SegmentationModel, register
+from benchmark.models.segmentation._torchvision import (
+    MobileNetSpec,
+    TorchvisionSegmenter,
+    set_norm_momentum,
+)
+from benchmark.models.weights import load_weights
 
 
 @register("lraspp_mobilenet_v3")
 @dataclass(frozen=True)
-class LRASPPSpec(ModelSpec):
+class LRASPPSpec(MobileNetSpec):
     """torchvision's LR-ASPP with MobileNetV3-Large, 3.2 M weights."""
 
-    task: ClassVar[str] = "segmentation"
-    weights: Weights = "none"
-
     def build(self, num_classes: int) -> SegmentationModel:
-        return LRASPP(num_classes, self.weights)
-
-
-class LRASPP(SegmentationModel):
-    """One logit a foreground class: torchvision's own background channel is left out."""
-
-    def __init__(self, num_classes: int, weights: Weights) -> None:
-        super().__init__()
-        published = MobileNet_V3_Large_Weights.IMAGENET1K_V2 if weights == "imagenet" else None
-        self.network = lraspp_mobilenet_v3_large(
-            weights=None, weights_backbone=published, num_classes=num_classes
+        network = lraspp_mobilenet_v3_large(
+            weights=None, weights_backbone=None, num_classes=num_classes
         )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)["out"].float()
+        set_norm_momentum(network.backbone, self.norm_momentum)
+        load_weights(
+            network,
+            self.weights,
+            backbone=(MobileNet_V3_Large_Weights.IMAGENET1K_V2, network.backbone),
+            full=LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
+            class_layers=("classifier.low_classifier.", "classifier.high_classifier."),
+        )
+        return TorchvisionSegmenter(network)

@@ -25,11 +25,13 @@ from benchmark.report.drawing import (
     loss_handle,
 )
 from benchmark.report.panels import Panel
+from benchmark.report.tables.words import WORDS
 
 THRESHOLDS = {
-    "by_iou": ("IoU threshold", "AP (%)"),
+    "by_iou": ("IoU threshold", "{precision} (%)"),
     "by_threshold": ("threshold on the probability", "foreground IoU (%)"),
 }
+"""Breakdown -> labels of the axes; ``precision`` is the task's name for average precision."""
 GROUPS = {
     "by_size": "object size",
     "by_aspect": "longer : shorter side",
@@ -42,9 +44,10 @@ MOST_GROUPS = 8
 
 def thresholds(panel: Panel) -> Figure:
     """The metric at each threshold, beside precision over recall."""
+    precision = WORDS[panel.key[0]].precision
     parts = [
-        partial(_curve, panel, (key,), *labels)
-        for key, labels in THRESHOLDS.items()
+        partial(_curve, panel, (key,), x_label, y_label.format(precision=precision))
+        for key, (x_label, y_label) in THRESHOLDS.items()
         if not curve(panel.details, key).empty
     ]
     parts += [
@@ -70,13 +73,13 @@ def by_group(panel: Panel) -> Figure:
 
 
 def quality(panel: Panel) -> Figure:
-    """How the IoU of matched boxes is distributed, and whether scores keep what they promise."""
+    """How the IoU of matched boxes or masks is distributed, and whether scores keep what they promise."""
     parts = []
     if not (boxes := localisation(panel.details)).empty:
         parts.append(partial(_localisation, panel, boxes))
     if not (scores := calibration(panel.details)).empty:
         parts.append(partial(_calibration, panel, scores))
-    return _row_of_axes(panel, parts, "matched boxes or scores", [])
+    return _row_of_axes(panel, parts, "matches or scores", [])
 
 
 def _precision_recall(panel: Panel) -> list[str]:
@@ -173,7 +176,8 @@ def _localisation(panel: Panel, frame: pd.DataFrame, ax: Axes) -> None:
         edges = [*rows["x_low"], rows["x_high"].iloc[-1]]
         style = panel.styles[str(loss)]
         ax.stairs(100 * rows["mean"].to_numpy(), edges, color=style.colour, linewidth=1.2)
-    ax.set(xlabel="IoU of matched boxes", ylabel="share of them (%)")
+    matched = WORDS[panel.key[0]].matched
+    ax.set(xlabel=f"IoU of matched {matched}", ylabel="share of them (%)")
 
 
 def _calibration(panel: Panel, frame: pd.DataFrame, ax: Axes) -> None:

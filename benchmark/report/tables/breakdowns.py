@@ -13,6 +13,7 @@ from benchmark.report.breakdowns import (
     grouped,
     localisation,
     matched_share,
+    part,
     single,
 )
 from benchmark.report.curve_points import OVERLAPS, read_at
@@ -34,7 +35,7 @@ def breakdown_frame(data: ReportData, summary: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A frame with :data:`COLUMNS`: ``breakdown`` names it (``by_size``,
-        ``precision_recall/IoU 0.50``); the place within it is a ``group``, an ``x``, or a range
+        ``precision_recall/IoU 0.50``, ``boxes/by_size`` beside those of masks); the place within it is a ``group``, an ``x``, or a range
         from ``x_low`` to ``x_high``; what does not apply is NaN. Empty where no run recorded any.
     """
     runs = dict(groups(data.runs))
@@ -71,3 +72,6 @@ def _breakdowns(details: Details, baseline: str) -> Iterator[tuple[str, pd.DataF
     for name, frame in found.items():
         if not frame.empty:
             yield name, frame
+    if of_boxes := part(details, "boxes"):
+        for name, frame in _breakdowns(of_boxes, baseline):
+            yield f"boxes/{name}", frame

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.metrics.detection import STATS, AveragePrecision
+from benchmark.metrics.detection import METRICS, AveragePrecision
 
 Row = tuple[float, float, float, float]
 
@@ -40,7 +40,7 @@ def test_a_perfect_detection_has_ap_one():
         assert found[name] == pytest.approx(1.0)
     assert math.isnan(found["AP_medium"])
     assert math.isnan(found["AP_large"])
-    assert set(found) == {*STATS, "AP/a"}
+    assert set(found) == {*METRICS, "AP/a"}
 
 
 def test_a_false_positive_above_the_true_one_halves_the_precision():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -19,16 +21,19 @@ from benchmark.report.page.curves import curve_chart
 from benchmark.report.page.html import details, figure, legend, panel_blocks, paragraph
 from benchmark.report.page.svg import small_multiples
 from benchmark.report.panels import Panel
+from benchmark.report.tables.words import WORDS
 from benchmark.statistics import MIN_PAIRS
 
+AP = "AP"
+"""Stands for what a task calls it."""
 GROUPS = (
-    Groups("by_size", "object size", "objects", 50, "AP"),
-    Groups("by_aspect", "longer : shorter side", "objects", 50, "AP"),
+    Groups("by_size", "object size", "objects", 50, AP),
+    Groups("by_aspect", "longer : shorter side", "objects", 50, AP),
     Groups("by_share", "foreground share of the image", "images", 20, "foreground IoU"),
-    Groups("by_class", "class", "objects", 50, "AP"),
+    Groups("by_class", "class", "objects", 50, AP),
 )
 PIXELS = Groups("by_class", "class", "pixels", 1000, "IoU")
-OVERLAP = Groups("points", "IoU a detection needs", "objects", 0, "AP")
+OVERLAP = Groups("points", "IoU a detection needs", "objects", 0, AP)
 MANY_GROUPS = 8  # from here on the table of a breakdown is folded away
 NONE_RECORDED = (
     "These runs recorded no breakdowns of their metrics: they were made by an older version. "
@@ -67,7 +72,7 @@ def _block(page: PageContext, panel: Panel) -> Markup | None:
     losses = [loss for loss in panel.losses if loss in found]
     read = read_at(found, "by_iou", places=OVERLAPS)
     overlaps = grouped(read, "points", baseline=panel.baseline, level=level)
-    tables = frames if overlaps.empty else {OVERLAP: overlaps, **frames}
+    tables = frames if overlaps.empty else {_named(OVERLAP, panel): overlaps, **frames}
     parts = [
         legend(page, panel.key[0], losses),
         figure(small_multiples(list(charts.values()), list(charts)), _caption(level)),
@@ -81,7 +86,14 @@ def _block(page: PageContext, panel: Panel) -> Markup | None:
 
 def _groups(panel: Panel) -> list[Groups]:
     pixels = panel.key[0] == "segmentation"
-    return [PIXELS if pixels and groups.key == PIXELS.key else groups for groups in GROUPS]
+    own = [PIXELS if pixels and groups.key == PIXELS.key else groups for groups in GROUPS]
+    return [_named(groups, panel) for groups in own]
+
+
+def _named(groups: Groups, panel: Panel) -> Groups:
+    """With the task's own name for average precision."""
+    name = WORDS[panel.key[0]].precision
+    return replace(groups, metric=name) if groups.metric == AP else groups
 
 
 def _curves(panel: Panel, found: Details, level: float) -> dict[str, Markup]:
@@ -89,10 +101,10 @@ def _curves(panel: Panel, found: Details, level: float) -> dict[str, Markup]:
     charts = {}
     by_iou = curve(found, "by_iou", level=level)
     if not by_iou.empty:
-        title = "AP by IoU threshold"
-        charts[title] = curve_chart(
-            panel, by_iou, "IoU a detection needs to be right", "AP (%)", f"{title}, {panel.name}"
-        )
+        name = WORDS[panel.key[0]].precision
+        title = f"{name} by IoU threshold"
+        needed = "IoU a detection needs to be right"
+        charts[title] = curve_chart(panel, by_iou, needed, f"{name} (%)", f"{title}, {panel.name}")
     for name in names(found, "precision_recall"):
         title = f"Precision by recall, {name}"
         frame = curve(found, "precision_recall", name, level=level)

@@ -33,6 +33,11 @@ WHAT = {
         "probability of a class",
         "A pixel's probability for a class is right where the pixel is of that class.",
     ),
+    "instance": (
+        "score of the detection",
+        "A detection is right where its mask matches that of an object of its class at an IoU of "
+        "0.5 or more.",
+    ),
 }
 
 

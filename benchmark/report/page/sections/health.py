@@ -29,6 +29,7 @@ SHOWN = {
 POSITIVES = {
     "detection": "boxes that are to fit an object",
     "segmentation": "pixels of the foreground",
+    "instance": "boxes that are to fit an object",
 }
 MOST_TIPS = 25  # epochs with a value to hover
 

@@ -1,0 +1,52 @@
+"""The programs that compute average precision, by name; they give the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.options import UserError
+
+PYCOCOTOOLS = "pycocotools"
+EXTRA = "faster"
+"""The extra of this project that installs faster-coco-eval."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Two classes that are used as pycocotools' own are.
+
+    Attributes:
+        coco: an index of annotations, ``pycocotools.coco.COCO``.
+        evaluation: ``pycocotools.cocoeval.COCOeval``.
+    """
+
+    coco: type[Any]
+    evaluation: type[Any]
+
+
+def _pycocotools() -> Engine:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    return Engine(COCO, COCOeval)
+
+
+def _faster() -> Engine:
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        raise UserError(
+            "evaluator: 'faster' needs the package faster-coco-eval, which is not installed; "
+            f"install this project with the extra '{EXTRA}' (pip install '.[{EXTRA}]'), or leave "
+            f"the key out for {PYCOCOTOOLS}"
+        ) from None
+    return Engine(COCO, COCOeval_faster)
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {PYCOCOTOOLS: _pycocotools, "faster": _faster}
+"""Name in experiment files -> what imports the program.
+
+Raises :class:`benchmark.options.UserError` where it is not installed.
+"""

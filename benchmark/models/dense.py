@@ -1,0 +1,159 @@
+"""What detectors that score every anchor have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torchvision.models.detection._utils import BoxCoder, Matcher
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import box_iou
+
+from benchmark.models.geometry import paired_iou
+from losses import BoxLoss
+
+
+class Coder(Protocol):
+    """Between boxes xyxy in pixels and a model's own encoding of them, both ``[P, 4]``."""
+
+    def encode(self, anchors: Tensor, boxes: Tensor) -> Tensor: ...
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor: ...
+
+
+class Offsets:
+    """The encoding of R-CNN: shift of the centre in anchor sides, logarithm of the sides' ratio."""
+
+    def __init__(self, coder: BoxCoder) -> None:
+        self.coder = coder
+
+    def encode(self, anchors: Tensor, boxes: Tensor) -> Tensor:
+        return self.coder.encode_single(boxes, anchors)
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
+        return self.coder.decode_single(deltas, anchors)
+
+
+@dataclass
+class Positives:
+    """The P anchors of a batch that answer for an object.
+
+    Attributes:
+        where: int64 ``[P]``, among the ``B * A`` anchors of the batch, image by image.
+        image: int64 ``[P]``, the image of each.
+        anchors: ``[P, 4]``; truth: ``[P, 4]``, the box of each one's object; xyxy in pixels.
+        deltas: ``[P, 4]``, the prediction in the model's own encoding.
+        coder: what that encoding is.
+    """
+
+    where: Tensor
+    image: Tensor
+    anchors: Tensor
+    truth: Tensor
+    deltas: Tensor
+    coder: Coder
+
+    @property
+    def truth_deltas(self) -> Tensor:
+        """``truth`` in the model's own encoding."""
+        return self.coder.encode(self.anchors, self.truth)
+
+    @property
+    def boxes(self) -> Tensor:
+        """The predicted boxes, xyxy in pixels."""
+        return self.coder.decode(self.deltas, self.anchors)
+
+    def box_values(self, loss: BoxLoss) -> Tensor:
+        """The box loss ``[P]``, in the space that it asks for."""
+        if loss.space == "deltas":
+            return loss(self.deltas, self.truth_deltas)
+        return loss(self.boxes, self.truth)
+
+
+def positives(
+    matched: Tensor, boxes: list[Tensor], anchors: Tensor, deltas: Tensor, coder: Coder
+) -> Positives:
+    """The positives of a batch of B images with A anchors each.
+
+    Args:
+        matched: int64 ``[B, A]``, the index of a box of the image, or negative.
+        boxes: B tensors ``[n_i, 4]``, xyxy in pixels.
+        anchors: ``[A, 4]``, xyxy in pixels, the same for all images.
+        deltas: ``[B, A, 4]``, the prediction.
+        coder: of the model.
+    """
+    flat = matched.flatten()
+    where = (flat >= 0).nonzero()[:, 0]
+    image = where // matched.shape[1]
+    return Positives(
+        where=where,
+        image=image,
+        anchors=anchors[where % matched.shape[1]],
+        truth=padded(boxes)[image, flat[where]],
+        deltas=deltas.flatten(0, 1)[where].float(),
+        coder=coder,
+    )
+
+
+def matches(matcher: Matcher, boxes: list[Tensor], anchors: Tensor) -> Tensor:
+    """What torchvision's matcher makes of the IoU of anchors ``[A, 4]`` with each image's boxes.
+
+    Returns:
+        int64 ``[B, A]``: index of a box, or negative; -1 where an image has none.
+    """
+    nothing = torch.full((len(anchors),), -1, device=anchors.device)
+    return torch.stack(
+        [matcher(box_iou(truth, anchors)) if len(truth) else nothing for truth in boxes]
+    )
+
+
+def padded(rows: Sequence[Tensor]) -> Tensor:
+    """B tensors ``[n_i, ...]`` as one ``[B, max(1, n_i), ...]``, filled up with zeros."""
+    stacked = pad_sequence(list(rows), batch_first=True)
+    if stacked.shape[1] == 0:
+        return stacked.new_zeros(len(rows), 1, *stacked.shape[2:])
+    return stacked
+
+
+def anchor_labels(matched: Tensor, labels: list[Tensor]) -> Tensor:
+    """The class ``[B, A]`` that each anchor should see: -1 where ``matched`` is negative."""
+    return torch.where(matched >= 0, padded(labels).gather(1, matched.clamp(min=0)), -1)
+
+
+def class_values(
+    loss: Any, logits: Tensor, labels: Tensor, activation: str, found: Positives
+) -> Tensor:
+    """The classification loss ``[B, A]`` of all anchors.
+
+    Args:
+        loss: a classification loss; where it asks for the quality of the boxes, that is the IoU
+            of each positive's predicted box with its object.
+        logits: ``[B, A, K]``.
+        labels: ``[B, A]``, see :func:`anchor_labels`.
+        activation: ``"sigmoid"`` or ``"softmax"``.
+        found: the batch's positives.
+    """
+    quality = None
+    if loss.needs_quality:
+        with torch.no_grad():
+            quality = torch.zeros(labels.numel(), device=labels.device)
+            quality[found.where] = paired_iou(found.boxes, found.truth)
+    values: Tensor = loss(logits.flatten(0, 1), labels.flatten(), activation, quality)
+    return values.view(labels.shape)
+
+
+def pyramid_anchors(
+    generator: AnchorGenerator, features: list[Tensor], strides: Sequence[int]
+) -> list[Tensor]:
+    """The anchors of each level, ``[A_level, 4]`` float32.
+
+    The generator's own call divides the image's side by the map's to get the stride, which is too
+    small where the side does not divide, and takes over the maps' 16-bit type.
+    """
+    generator.set_cell_anchors(torch.float32, features[0].device)
+    grids = [list(level.shape[-2:]) for level in features]
+    return generator.grid_anchors(grids, [[stride, stride] for stride in strides])

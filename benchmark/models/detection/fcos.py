@@ -1,0 +1,237 @@
+"""torchvision's FCOS, its box loss and its classification loss swappable.
+
+Tian et al., 2019, arXiv:1904.01355, and the version of it that torchvision has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights
+from torchvision.models.detection import FCOS, FCOS_ResNet50_FPN_Weights, fcos_resnet50_fpn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from benchmark.models.base import (
+    BoxTerm,
+    DetectionLosses,
+    DetectionModel,
+    Detections,
+    DetectorSpec,
+    Kind,
+    UnderTest,
+    box_loss_at,
+    loss_at,
+    register,
+)
+from benchmark.models.dense import (
+    anchor_labels,
+    class_values,
+    padded,
+    positives,
+    pyramid_anchors,
+)
+from benchmark.models.geometry import centreness
+from benchmark.models.pyramids import check_norm_momentum, mobilenet_pyramid
+from benchmark.models.weights import check_weights, load_weights
+from losses import get
+
+BOX_LOSS = get("giou")
+CLASS_LOSS = get("class_focal")
+"""What torchvision has at the two places."""
+
+
+@dataclass(frozen=True)
+class FCOSSpec(DetectorSpec):
+    """Options of every FCOS."""
+
+    places: ClassVar[dict[str, Kind]] = {"box": "box", "classification": "sigmoid"}
+
+    weights: str = "none"
+
+
+@register("fcos_mobilenet_v3")
+@dataclass(frozen=True)
+class FCOSMobileNetSpec(FCOSSpec):
+    """torchvision's FCOS with MobileNetV3-Large and a pyramid of strides 8 to 64.
+
+    Attributes:
+        weights: ``none``, ``backbone`` (ImageNet's, by torchvision) or a file.
+        channels: of the pyramid and the head; a multiple of 32.
+        convolutions: in each branch of the head.
+        finest_stride: of the pyramid's first level; a coarser one is faster and loses small
+            objects. The first level takes all boxes that are too small for the others.
+        norm_momentum: share of each batch in the running statistics of the backbone's batch
+            norms. torchvision's MobileNet has 0.01, too slow for a short training from scratch.
+    """
+
+    channels: int = 256
+    convolutions: int = 4
+    finest_stride: Literal[8, 16, 32] = 8
+    norm_momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_weights(self.weights, ("none", "backbone"))
+        check_norm_momentum(self.norm_momentum)
+        if self.channels < 32 or self.channels % 32:
+            raise ValueError(f"channels must be a multiple of 32, got {self.channels}")
+        if self.convolutions < 1:
+            raise ValueError(f"convolutions must be at least 1, got {self.convolutions}")
+
+    def build(self, num_classes: int) -> DetectionModel:
+        strides = [stride for stride in (8, 16, 32, 64) if stride >= self.finest_stride]
+        network = FCOS(
+            mobilenet_pyramid(
+                self.channels, self.finest_stride, self.norm_momentum, LastLevelMaxPool()
+            ),
+            num_classes,
+            anchor_generator=AnchorGenerator(
+                tuple((stride,) for stride in strides), ((1.0,),) * len(strides)
+            ),
+            head=FCOSHead(self.channels, 1, num_classes, self.convolutions),
+            score_thresh=self.score_threshold,
+            nms_thresh=self.nms_threshold,
+            detections_per_img=self.detections,
+        )
+        published = MobileNet_V3_Large_Weights.IMAGENET1K_V2
+        load_weights(network, self.weights, backbone=(published, network.backbone.body))
+        return TorchvisionFCOS(network, strides)
+
+
+@register("fcos_resnet50")
+@dataclass(frozen=True)
+class FCOSResNetSpec(FCOSSpec):
+    """torchvision's FCOS with ResNet-50 and a pyramid of strides 8 to 128.
+
+    Its batch norms are trained, also those of published weights, which torchvision freezes.
+
+    Attributes:
+        weights: ``none``, ``backbone`` (ImageNet's), ``full`` (COCO's), both by torchvision, or a
+            file.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_weights(self.weights)
+
+    def build(self, num_classes: int) -> DetectionModel:
+        network = fcos_resnet50_fpn(
+            weights=None,
+            weights_backbone=None,
+            num_classes=num_classes,
+            score_thresh=self.score_threshold,
+            nms_thresh=self.nms_threshold,
+            detections_per_img=self.detections,
+        )
+        load_weights(
+            network,
+            self.weights,
+            backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
+            full=FCOS_ResNet50_FPN_Weights.COCO_V1,
+            class_layers=("head.classification_head.cls_logits.",),
+        )
+        return TorchvisionFCOS(network, [8, 16, 32, 64, 128])
+
+
+class TorchvisionFCOS(DetectionModel):
+    """An FCOS of torchvision, used through its parts.
+
+    Its image transform is left out: the harness has already resized and normalised.
+
+    Args:
+        network: with one square anchor a location, its side the stride.
+        strides: of the pyramid's levels.
+    """
+
+    backbone: ClassVar[tuple[str, ...]] = ("network.backbone.body",)
+
+    def __init__(self, network: FCOS, strides: list[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.strides = strides
+
+    def _outputs(self, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The head's outputs ``[B, A, ...]``, and the anchors of each level."""
+        features = list(self.network.backbone(images).values())
+        anchors = pyramid_anchors(self.network.anchor_generator, features, self.strides)
+        return self.network.head(features), anchors
+
+    def losses(
+        self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
+    ) -> DetectionLosses:
+        outputs, levels = self._outputs(images)
+        matched = match(levels, boxes, self.network.center_sampling_radius)
+        coder = self.network.box_coder
+        found = positives(matched, boxes, torch.cat(levels), outputs["bbox_regression"], coder)
+        count = found.where.new_tensor(max(1, len(found.where)), dtype=torch.float32)
+
+        logits = outputs["cls_logits"].float()
+        class_loss = loss_at(loss, "classification", CLASS_LOSS)
+        classes = class_values(class_loss, logits, anchor_labels(matched, labels), "sigmoid", found)
+        centre = F.binary_cross_entropy_with_logits(
+            outputs["bbox_ctrness"].flatten()[found.where].float(),
+            centreness(found.truth_deltas),
+            reduction="sum",
+        )
+        values = found.box_values(box_loss_at(loss, "box", BOX_LOSS))
+        return DetectionLosses(
+            box={"box": BoxTerm(values, count)},
+            other={"classification": classes.sum() / count, "centreness": centre / count},
+        )
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> list[Detections]:
+        outputs, levels = self._outputs(images)
+        sizes = [len(level) for level in levels]
+        split = {key: list(value.float().split(sizes, 1)) for key, value in outputs.items()}
+        found = self.network.postprocess_detections(
+            split, [levels] * len(images), [(images.shape[-2], images.shape[-1])] * len(images)
+        )
+        return [Detections(d["boxes"], d["scores"], d["labels"]) for d in found]
+
+
+def match(levels: list[Tensor], boxes: list[Tensor], radius: float) -> Tensor:
+    """Which of its image's boxes each location answers for: torchvision's rule.
+
+    A location answers for the smallest of the boxes that hold it, whose centre is near, and whose
+    farthest side lies within the reach of its level: 4 to 8 strides, the first level taking
+    all that is nearer and the last all that is farther.
+
+    Args:
+        levels: per level ``[A_level, 4]``, squares around the locations with the stride as side.
+        boxes: B tensors ``[n_i, 4]``, xyxy in pixels.
+        radius: largest distance from a box's centre along either axis, in strides.
+
+    Returns:
+        int64 ``[B, A]``: index of a box, or -1.
+    """
+    anchors = torch.cat(levels)
+    points = (anchors[:, :2] + anchors[:, 2:]) / 2
+    stride = anchors[:, 2] - anchors[:, 0]
+    nearest, farthest = stride * 4, stride * 8
+    nearest[: len(levels[0])] = 0
+    farthest[-len(levels[-1]) :] = torch.inf
+
+    truth = padded(boxes)[:, None]  # [B, 1, n, 4]; padding is no box, as no location lies inside
+    x, y = points[:, None].unbind(-1)  # [A, 1]
+    sides = (x - truth[..., 0], y - truth[..., 1], truth[..., 2] - x, truth[..., 3] - y)
+    shortest = torch.minimum(torch.minimum(*sides[:2]), torch.minimum(*sides[2:]))
+    longest = torch.maximum(torch.maximum(*sides[:2]), torch.maximum(*sides[2:]))
+    centres = (truth[..., :2] + truth[..., 2:]) / 2
+    off = torch.maximum((x - centres[..., 0]).abs(), (y - centres[..., 1]).abs())
+    claims = (
+        (off < radius * stride[:, None])
+        & (shortest > 0)
+        & (longest > nearest[:, None])
+        & (longest < farthest[:, None])
+    )
+    # In torchvision's own numbers, whose steps of 8 square pixels decide what is a tie.
+    area = (truth[..., 2] - truth[..., 0]) * (truth[..., 3] - truth[..., 1])
+    smallness, index = (claims * (1e8 - area)).max(-1)
+    return torch.where(smallness < 1e-5, -1, index)

@@ -1,0 +1,1 @@
+"""Instance segmenters, one file each."""

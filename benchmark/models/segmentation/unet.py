@@ -1,0 +1,126 @@
+"""A U-Net (Ronneberger et al. 2015, arXiv 1505.04597) over a classifier's convolutions."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from benchmark.models.base import ModelSpec, SegmentationModel, register
+from benchmark.models.weights import check_weights, load_weights
+from benchmark.options import UserError, suggest
+
+TIMM = "tu-"
+"""Start of an encoder's name that stands for any network of timm: ``tu-mobilenetv3_small_100``."""
+
+DEPTHS = range(3, 6)
+
+
+@register("unet")
+@dataclass(frozen=True)
+class UNetSpec(ModelSpec):
+    """U-Net of segmentation_models.pytorch with any of its encoders; 4 M weights by default.
+
+    Attributes:
+        encoder: a name that the library knows, or ``tu-`` and that of a network of timm.
+        decoder_channels: channels from the coarsest level to the finest, which is the whole image;
+            as many as the encoder halves the image.
+        weights: ``none``, ``backbone`` (the encoder's, trained on ImageNet) or a file.
+    """
+
+    task: ClassVar[str] = "segmentation"
+    encoder: str = "mobilenet_v2"
+    decoder_channels: tuple[int, ...] = (128, 64, 32, 32, 16)
+    weights: str = "none"
+
+    def __post_init__(self) -> None:
+        check_weights(self.weights, ("none", "backbone"))
+        if len(self.decoder_channels) not in DEPTHS or min(self.decoder_channels) < 1:
+            raise ValueError(
+                f"decoder_channels must be {DEPTHS[0]} to {DEPTHS[-1]} numbers, each at least 1, "
+                f"got {list(self.decoder_channels)}"
+            )
+        _check_encoder(self.encoder, self.weights)
+
+    def build(self, num_classes: int) -> SegmentationModel:
+        return UNet(num_classes, self)
+
+
+class UNet(SegmentationModel):
+    """See :class:`UNetSpec`. Sides may be any; the decoder takes over those of the encoder."""
+
+    backbone: ClassVar[tuple[str, ...]] = ("network.encoder",)
+
+    def __init__(self, num_classes: int, spec: UNetSpec) -> None:
+        super().__init__()
+        published = spec.weights == "backbone"
+        try:
+            self.network = _network(num_classes, spec, "imagenet" if published else None)
+        except (OSError, RuntimeError) as error:
+            if not published:
+                raise
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"weights: those of the encoder {spec.encoder} can be neither loaded nor "
+                f"downloaded ({reason}); give `weights` the path of a file"
+            ) from None
+        load_weights(
+            self.network,
+            "none" if published else spec.weights,
+            backbone=(None, self.network.encoder),
+            class_layers=("segmentation_head.0.",),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images).float()
+
+
+def _network(num_classes: int, spec: UNetSpec, encoder_weights: str | None) -> Any:
+    channels = list(spec.decoder_channels)
+    with warnings.catch_warnings():
+        # Of encoders that the library has renamed, and of what it passes on to timm.
+        warnings.simplefilter("ignore")
+        return _library().Unet(
+            spec.encoder,
+            encoder_depth=len(channels),
+            encoder_weights=encoder_weights,
+            decoder_channels=channels,
+            classes=num_classes,
+        )
+
+
+def _library() -> Any:
+    """segmentation_models.pytorch, which few experiments need, imported when one does."""
+    try:
+        import segmentation_models_pytorch
+    except ImportError:
+        raise ValueError(
+            "unet needs segmentation_models.pytorch, an extra of this project: "
+            "pip install -e '.[smp]' -c constraints.txt"
+        ) from None
+    return segmentation_models_pytorch
+
+
+def _check_encoder(name: str, weights: str) -> None:
+    encoders = _library().encoders.encoders
+    if name.startswith(TIMM):
+        _check_timm(name)
+        return
+    if name not in encoders:
+        raise ValueError(
+            f"unknown encoder '{name}'{suggest(name, encoders)}; allowed: {', '.join(encoders)}, "
+            f"and {TIMM}NAME for a network of timm"
+        )
+    if weights == "backbone" and "imagenet" not in encoders[name]["pretrained_settings"]:
+        raise ValueError(f"weights: none of encoder {name} trained on ImageNet are published")
+
+
+def _check_timm(name: str) -> None:
+    import timm  # comes with the library
+
+    network = name.removeprefix(TIMM)
+    if not timm.is_model(network):
+        close = suggest(network, timm.list_models())
+        raise ValueError(f"unknown encoder '{name}': timm has no network '{network}'{close}")

@@ -1,0 +1,214 @@
+"""Weights that a network starts from: fresh, published by torchvision, or from a file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
+
+from benchmark.options import UserError, suggest
+
+SUFFIXES = (".pth", ".pt", ".safetensors")
+RENAMED = {"imagenet": "backbone"}
+"""Words of earlier experiment files and what they are called now."""
+
+WRAPPINGS = ("model", "state_dict")
+"""Keys under which training programs keep a network's weights beside other things."""
+
+CLASSIFIER_PREFIX = "features."
+"""Of a classifier's convolutions, where torchvision's dense networks take those alone."""
+
+SHOWN = 3
+"""Names of parameters that an error lists."""
+
+State = dict[str, Tensor]
+
+
+def check_weights(choice: str, allowed: Collection[str] = ("none", "backbone", "full")) -> None:
+    """Check the option ``weights`` of a model.
+
+    Args:
+        choice: one of ``allowed``, or the path of an existing file with one of :data:`SUFFIXES`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if choice in allowed:
+        return
+    if choice in RENAMED:
+        raise ValueError(f"weights: '{choice}' is now called '{RENAMED[choice]}'")
+    if not choice.endswith(SUFFIXES):
+        raise ValueError(
+            f"weights must be {', '.join(allowed)} or a file ({', '.join(SUFFIXES)}), "
+            f"got '{choice}'{suggest(choice, allowed)}"
+        )
+    if not Path(choice).is_file():
+        raise ValueError(f"weights: there is no file {choice}")
+
+
+def load_weights(
+    network: nn.Module,
+    choice: str,
+    *,
+    backbone: tuple[WeightsEnum | None, nn.Module] | None = None,
+    full: WeightsEnum | None = None,
+    class_layers: tuple[str, ...] = (),
+    unused: tuple[str, ...] = (),
+) -> None:
+    """Give a fresh network the weights that the option ``weights`` asks for.
+
+    Args:
+        choice: ``none`` changes nothing; ``backbone`` and ``full`` are torchvision's published
+            weights, downloaded once; anything else is a file of the network's or of its
+            backbone's weights. Files are read without running code that they may hold.
+        backbone: published weights of a classifier, None where there are none, and the module
+            that its layers go to. What the module does not have (the classifier's last layers) is
+            left out.
+        full: published weights of the whole network.
+        class_layers: starts of the names of parameters whose shape follows the number of
+            classes; they stay fresh where the shape differs.
+        unused: starts of the names of published parameters that the network may lack.
+
+    Raises:
+        UserError: the weights cannot be had, or are not of this network.
+    """
+    if choice == "none":
+        return
+    if choice == "backbone":
+        assert backbone is not None
+        published, module = backbone
+        assert published is not None
+        _load_backbone(module, _published(published), published.url)
+    elif choice == "full":
+        assert full is not None
+        _load_whole(network, _published(full), full.url, class_layers, unused)
+    else:
+        parts = [network] if backbone is None else [network, backbone[1]]
+        state = _unwrapped(read_weights(Path(choice)), parts)
+        if backbone is not None and not state.keys() & network.state_dict().keys():
+            _load_backbone(backbone[1], state, choice)
+        else:
+            _load_whole(network, state, choice, class_layers, unused)
+
+
+def read_weights(path: Path) -> State:
+    """Parameters by name, on the CPU.
+
+    A ``.pth`` or ``.pt`` file may keep them under a key of :data:`WRAPPINGS`, as the checkpoints
+    of our runs do.
+
+    Raises:
+        UserError: the file cannot be read, holds objects that could run code, or no weights.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"weights {path}: only files that hold nothing but tensors and plain values are "
+            f"loaded ({reason}); save the network's state_dict() alone"
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, BadZipFile, SafetensorError) as error:
+        raise UserError(f"weights {path}: cannot be read: {_first_line(error)}") from None
+    for key in WRAPPINGS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not _is_state(content):
+        raise UserError(f"weights {path}: must hold parameters by name, as state_dict() gives them")
+    return dict(content)
+
+
+def _is_state(content: Any) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    )
+
+
+def _published(weights: WeightsEnum) -> State:
+    """From torch's folder of downloads, or from the network into it."""
+    try:
+        # The hash is checked when downloading only; a file that lies there may hold anything.
+        return weights.get_state_dict(
+            progress=False, check_hash=True, map_location="cpu", weights_only=True
+        )
+    except (OSError, RuntimeError, EOFError, HTTPException, pickle.UnpicklingError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise UserError(
+            f"weights: {weights.url} can be neither loaded nor downloaded "
+            f"({_first_line(error)}); put the file {Path(weights.url).name} into {folder}, or give "
+            "`weights` the path of a file"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _unwrapped(state: State, parts: list[nn.Module]) -> State:
+    """Without the names of modules around any of the parts, as in ``network.head.weight``."""
+    inside = {name for part in parts for name, _ in part.named_children()}
+    while True:
+        outer = {name.partition(".")[0] for name in state}
+        if len(outer) != 1 or outer & inside or not all("." in name for name in state):
+            return state
+        state = {name.partition(".")[2]: value for name, value in state.items()}
+
+
+def _load_backbone(module: nn.Module, state: State, source: str) -> None:
+    wanted = module.state_dict().keys()
+    if not wanted & state.keys():
+        state = {name.removeprefix(CLASSIFIER_PREFIX): value for name, value in state.items()}
+    _load(module, {name: value for name, value in state.items() if name in wanted}, source)
+
+
+def _load_whole(
+    network: nn.Module,
+    state: State,
+    source: str,
+    class_layers: tuple[str, ...],
+    unused: tuple[str, ...],
+) -> None:
+    own = network.state_dict()
+    state = {n: value for n, value in state.items() if n in own or not n.startswith(unused)}
+    for name in own:
+        if name.startswith(class_layers) and name in state and state[name].shape != own[name].shape:
+            state[name] = own[name]
+    _load(network, state, source)
+
+
+def _load(module: nn.Module, state: State, source: str) -> None:
+    """Copy all parameters; names the first that are missing, left over or of another shape."""
+    own = module.state_dict()
+    # Older files, and networks with frozen norms, do not count batches; nothing depends on it.
+    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
+    faults = {
+        "lacks": missing,
+        "has besides": [n for n in state if n not in own and not n.endswith("num_batches_tracked")],
+        "has in another shape": [
+            f"{n} {list(state[n].shape)} instead of {list(own[n].shape)}"
+            for n in own
+            if n in state and state[n].shape != own[n].shape
+        ],
+    }
+    found = [f"it {word} {_some(names)}" for word, names in faults.items() if names]
+    if found:
+        raise UserError(f"weights {source} are not of this network: {'; '.join(found)}")
+    module.load_state_dict(state, strict=False)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,1 @@
+"""Getting data sets by name: where they come from, fetching, checking, unpacking."""
