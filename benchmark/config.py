@@ -260,6 +260,11 @@ class CellPart(Strict):
     options: dict[str, Any] = {}
 
 
+class CellModel(CellPart):
+    files: dict[str, str] = {}
+    """Files outside the project that the model is made of, and hashes of what they hold."""
+
+
 class CellLoss(CellPart):
     weight: float = 1.0
     version: int = 1
@@ -289,7 +294,7 @@ class CellConfig(Strict):
     task: str
     loss: CellLoss
     dataset: CellPart
-    model: CellPart
+    model: CellModel
     repetition: int
     seed: int
     train: Train
@@ -317,6 +322,8 @@ class CellConfig(Strict):
             if key not in PATH_OPTIONS
         }
         content["loss"] = self.loss.identity()
+        if not self.model.files:  # as all models were at first
+            del content["model"]["files"]
         content["train"] = {
             key: value
             for key, value in content["train"].items()

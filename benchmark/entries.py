@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -42,7 +42,7 @@ def _loss_to_entry(value: Any) -> Any:
 
 
 def _part_to_entry(value: Any) -> Any:
-    if isinstance(value, dict) and "parts" in value:
+    if isinstance(value, dict) and value.get("parts") is not None:
         raise ValueError("parts cannot hold parts; name each place once")
     return _loss_to_entry(value)
 
@@ -138,11 +138,14 @@ LISTED, BY_PLACE = "[listed]", "[by place]"
 """How losses are given. Brackets, because steps of a path with these name no key to the user."""
 
 _Several = Annotated[list[NamedLoss], Field(min_length=1)]
-Losses = Annotated[
-    Annotated[_Several, Tag(LISTED)]
-    | Annotated[
-        dict[str, _Several], Field(min_length=1), AfterValidator(_crossed), Tag(BY_PLACE)
-    ],
-    Discriminator(_form),
-]
+if TYPE_CHECKING:
+    Losses = list[LossEntry]  # what either form becomes
+else:
+    Losses = Annotated[
+        Annotated[_Several, Tag(LISTED)]
+        | Annotated[
+            dict[str, _Several], Field(min_length=1), AfterValidator(_crossed), Tag(BY_PLACE)
+        ],
+        Discriminator(_form),
+    ]
 """A list, or ``{box: [smooth_l1, giou], mask: [bce, dice]}``: every combination, as a list."""

@@ -5,9 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.backbone import check_backbone
-from benchmark.config import Block, CellConfig, CellLoss, CellPart, Experiment, Train
+from benchmark.config import (
+    Block,
+    CellConfig,
+    CellLoss,
+    CellModel,
+    CellPart,
+    Experiment,
+    Train,
+)
 from benchmark.entries import Entry, LossEntry, Term
-from benchmark.models import MODELS, Kind, losses_for
+from benchmark.models import (
+    MODELS,
+    Kind,
+    check_network,
+    find_model,
+    losses_for,
+    outside_files,
+)
 from benchmark.options import UserError, build, look_up, resolve_options, suggest
 from benchmark.tasks import TASKS
 from datasets import DATASETS
@@ -103,7 +118,7 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     models = [
         _model(block, entry, train, f"{path}.models.{i}") for i, entry in enumerate(block.models)
     ]
-    places = _common_places(block)
+    places = _common_places(block, f"{path}.models")
     losses = [
         _loss(block.task, entry, places, f"{path}.losses.{i}")
         for i, entry in enumerate(block.losses)
@@ -137,22 +152,25 @@ def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellP
     return CellPart(name=entry.name, label=entry.label or entry.name, options=options)
 
 
-def _model(block: Block, entry: Entry, train: Train, path: str) -> CellPart:
-    part = _part(MODELS, entry, "model", path)
-    spec = build(MODELS[part.name], part.options, path)
+def _model(block: Block, entry: Entry, train: Train, path: str) -> CellModel:
+    cls = find_model(entry.name, path)
+    options = resolve_options(cls, entry.options, path)
+    spec = build(cls, options, path)
     if spec.task != block.task:
         allowed = ", ".join(sorted(n for n, m in MODELS.items() if m.task == block.task))
         raise UserError(
             f"{path}: '{entry.name}' is a {spec.task} model, but the block's task is "
             f"{block.task}; allowed: {allowed}"
         )
+    check_network(entry.name, spec, path)
     check_backbone(spec, train, path)
-    return part.model_copy(update={"label": entry.shown})
+    files = outside_files(entry.name, spec)
+    return CellModel(name=entry.name, label=entry.shown, options=options, files=files)
 
 
-def _common_places(block: Block) -> dict[str, Kind]:
+def _common_places(block: Block, path: str) -> dict[str, Kind]:
     """The places at which every model of the block takes a loss, ``box`` for all of boxes."""
-    each = [MODELS[model.name].places for model in block.models]
+    each = [find_model(model.name, path).places for model in block.models]
     common = {
         place: kind
         for place, kind in each[0].items()
@@ -187,9 +205,7 @@ def _plain(task: str, entry: LossEntry, path: str) -> CellLoss:
         if name in register:
             loss = _single(register, f"{kind} loss", entry, path)
             part = loss.model_copy(update={"weight": 1.0})
-            return CellLoss(
-                name="parts", label=loss.label, weight=loss.weight, parts={place: part}
-            )
+            return CellLoss(name="parts", label=loss.label, weight=loss.weight, parts={place: part})
     return _single(TASKS[task].losses(), f"{task} loss", entry, path)
 
 

@@ -30,10 +30,15 @@ def _registered(register: Mapping[str, type[Any]], group: Callable[[type[Any]], 
 
 def _losses() -> Table:
     from benchmark.tasks import TASKS
+    from losses import BOX, CLASSIFICATION, MASK
 
-    task_of = {cls: name for name, task in TASKS.items() for cls in task.losses().values()}
-    register = {name: cls for task in TASKS.values() for name, cls in task.losses().items()}
-    return _registered(register, lambda cls: task_of[cls])
+    tasks_of = {
+        cls: "\n".join(name for name, task in TASKS.items() if cls in task.losses().values())
+        for cls in (*BOX.values(), *MASK.values())
+    }
+    return _registered(
+        {**BOX, **MASK, **CLASSIFICATION}, lambda cls: tasks_of.get(cls, "classes of boxes")
+    )
 
 
 def _datasets() -> Table:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 import yaml
 
+from benchmark.attributes import find_attribute
 from benchmark.entries import Entry, Term
 from benchmark.options import UserError, build, look_up, resolve_options, suggest
 from losses import BOX, MASK, BoxLoss, MaskLoss
@@ -75,7 +68,7 @@ def load_loss(text: str, kind: Kind | None = None) -> NamedLoss:
         chosen = {key: value for key, value in calling.items() if value is not None}
         kind = kind or next((IMPLIED[key] for key in chosen), None)
         try:
-            loss = adapt(find_attribute(entry.name), options, kind=kind, **chosen)
+            loss = adapt(find_attribute(entry.name, "loss"), options, kind=kind, **chosen)
         except AdapterError as error:
             raise UserError(f"loss '{text}': {error}") from None
     shown = Entry(name=entry.name, label=entry.label, **options).shown
@@ -155,52 +148,3 @@ def _require_kind(text: str, loss: BoxLoss | MaskLoss, kind: Kind | None) -> Non
     own = "box" if isinstance(loss, BoxLoss) else "mask"
     if kind not in (None, own):
         raise UserError(f"loss '{text}': is a {own} loss, not a {kind} loss")
-
-
-def find_attribute(name: str) -> Any:
-    """What ``module:attribute`` names; the module is importable or a ``.py`` file.
-
-    Raises:
-        UserError: there is no such module, file or attribute, or importing it fails.
-    """
-    source, _, attribute = name.rpartition(":")
-    module = _import(name, source)
-    try:
-        return reduce(getattr, attribute.split("."), module)
-    except AttributeError:
-        public = [key for key in vars(module) if not key.startswith("_")]
-        raise UserError(
-            f"loss '{name}': {source} has no '{attribute}'{suggest(attribute, public)}"
-        ) from None
-
-
-def _import(name: str, source: str) -> ModuleType:
-    find: Callable[[str], ModuleType] = importlib.import_module
-    if source.endswith(".py"):
-        if not Path(source).is_file():
-            raise UserError(f"loss '{name}': there is no file {source}")
-        find = _import_file
-    try:
-        return find(source)
-    except Exception as error:  # a stranger's module may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"loss '{name}': {source} cannot be imported: {reason}") from None
-
-
-def _import_file(source: str) -> ModuleType:
-    """Import a file once, so that what it registers is registered once."""
-    path = Path(source).resolve()
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it is being imported
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

@@ -71,14 +71,21 @@ def type_name(annotation: Any) -> str:
 def resolve_options(cls: type, given: dict[str, Any], path: str) -> dict[str, Any]:
     """All options of ``cls``: those ``given``, checked, and the others at their defaults.
 
+    A field with the metadata ``added`` came after results were published: at its default it is
+    left out, so that earlier runs keep their identity.
+
     Raises:
         UserError: an option is unknown, missing or of a wrong type; every line of the message
             starts with the dotted path of the key.
     """
+    schema = _schema(cls)
     try:
-        return _schema(cls).model_validate(given).model_dump(mode="json")
+        checked = schema.model_validate(given)
     except ValidationError as error:
-        raise UserError("\n".join(explain(error, _schema(cls), path))) from None
+        raise UserError("\n".join(explain(error, schema, path))) from None
+    added = [field.name for field in dataclasses.fields(cls) if field.metadata.get("added")]
+    unchanged = {n for n in added if getattr(checked, n) == schema.model_fields[n].default}
+    return checked.model_dump(mode="json", exclude=unchanged)
 
 
 @cache

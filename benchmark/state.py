@@ -13,7 +13,7 @@ from benchmark.backbone import backbone_weights, compile_parts, freeze
 from benchmark.config import CellConfig, CellLoss
 from benchmark.health import Watch
 from benchmark.loss_parts import LossParts, Weighted
-from benchmark.models import MODELS
+from benchmark.models import check_unchanged, find_model
 from benchmark.optimization import make_optimizer, make_schedule
 from benchmark.seeding import stream_seed
 from benchmark.store import RunFolder, write_atomically
@@ -96,7 +96,9 @@ def build_loss(described: CellLoss) -> Any:
 def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.Module:
     """The cell's model with the weights that every loss of its repetition starts from."""
     torch.manual_seed(stream_seed(cell, "weights"))
-    model = MODELS[cell.model.name](**cell.model.options).build(num_classes)
+    spec = find_model(cell.model.name, "model")(**cell.model.options)
+    check_unchanged(cell.model.files, cell.model.name, spec)
+    model = spec.build(num_classes)
     return model.to(device).to(memory_format=torch.channels_last)
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from datasets.base import Dataset, Split, resolve_root
 from datasets.cache_build import Encoder, Progress, build_cache, default_processes
 from datasets.cache_check import CheckedFiles
 from datasets.cached_split import META, CachedSplit, open_cached
+from datasets.code_behind import code_behind
 from datasets.sample import DatasetError
 
 __all__ = ["CachedSplit", "open_cached", "prepare", "warn_of_dropped_boxes"]
@@ -65,24 +65,26 @@ def prepare(
     stamps = _stamps(dataset, ids)
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if folder.exists():
-            fault = _fault(folder, stamps)
-            if fault is None:
-                return CachedSplit(folder)
-            if fault:
-                warnings.warn(f"{folder}: {fault}; it is built anew", UserWarning, stacklevel=2)
-        facts = {"version": CACHE_VERSION, "stamps": stamps}
-        _replace(
-            folder,
-            lambda new: build_cache(
-                Encoder(new, dataset, split, image_size),
-                ids,
-                facts,
-                processes or default_processes(len(ids)),
-                progress or _silent,
-            ),
-        )
+        if not _is_current(folder, stamps):
+            facts = {"version": CACHE_VERSION, "stamps": stamps}
+            how_many = processes or default_processes(len(ids))
+
+            def build(new: Path) -> None:
+                encoder = Encoder.into(new, dataset, split, image_size)
+                build_cache(encoder, ids, facts, how_many, progress or _silent)
+
+            _replace(folder, build)
         return CachedSplit(folder)
+
+
+def _is_current(folder: Path, stamps: str) -> bool:
+    """Whether a cache is there, whole, and of these sources; warns of one that is damaged."""
+    if not folder.exists():
+        return False
+    fault = _fault(folder, stamps)
+    if fault:
+        warnings.warn(f"{folder}: {fault}; it is built anew", UserWarning, stacklevel=3)
+    return fault is None
 
 
 def _silent(done: int, total: int) -> None:
@@ -139,9 +141,7 @@ def _key(dataset: Dataset, split: Split, image_size: tuple[int, int], ids: list[
 def _stamps(dataset: Dataset, ids: list[str]) -> str:
     """Digest of what the samples come from: size and time of each file, and the code that reads."""
     digest = hashlib.sha256()
-    module = getattr(sys.modules[type(dataset).__module__], "__file__", None)
-    code = {*Path(__file__).parent.glob("*.py"), *([Path(module)] if module else [])}
-    for path in sorted(code):
+    for path in code_behind(type(dataset).__module__, build_cache.__module__):
         digest.update(path.read_bytes())
     for path in dict.fromkeys(path for sample_id in ids for path in dataset.files(sample_id)):
         try:

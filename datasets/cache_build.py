@@ -58,22 +58,25 @@ class Encoder:
     Attributes:
         folder: where the cache is being built.
         image_size: height and width of the cached images.
+        images: where they go.
+        semantics: where semantic masks go.
     """
 
     folder: Path
     dataset: Dataset
     split: Split
     image_size: tuple[int, int]
+    images: Shards
+    semantics: Shards
 
-    @property
-    def images(self) -> Shards:
-        """Where images go."""
-        return Shards.sized(self.folder, "images", (*self.image_size, 3))
-
-    @property
-    def semantics(self) -> Shards:
-        """Where semantic masks go."""
-        return Shards.sized(self.folder, "semantic", self.image_size)
+    @classmethod
+    def into(
+        cls, folder: Path, dataset: Dataset, split: Split, image_size: tuple[int, int]
+    ) -> Encoder:
+        """With files of pixels of the usual size in ``folder``."""
+        images = Shards.sized(folder, "images", (*image_size, 3))
+        semantics = Shards.sized(folder, "semantic", image_size)
+        return cls(folder, dataset, split, image_size, images, semantics)
 
     def __call__(self, numbered: tuple[int, str]) -> Note:
         """Write the pixels of the sample ``(index, id)``.
@@ -211,7 +214,11 @@ class _Columns:
         for name in ("boxes", "labels"):
             writers[name].add(getattr(note, name))
         writers["objects"].add_end(len(note.labels))
-        for name, value in (("scales", note.scale), ("sizes", note.size), ("dropped", note.dropped)):
+        for name, value in (
+            ("scales", note.scale),
+            ("sizes", note.size),
+            ("dropped", note.dropped),
+        ):
             writers[name].add(value)
         for name, text in (("id", note.id), ("path", note.path)):
             self._add_bytes(f"{name}s", f"{name}_ends", text.encode())

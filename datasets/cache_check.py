@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from datasets.cache_files import crc_of
 
@@ -24,18 +25,26 @@ class CheckedFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[str, dict[str, int | list[int] | None]] = {}
+        self._files: dict[str, dict[str, Any]] = {}
 
     def add(self, path: Path) -> None:
         """Take a file that is complete."""
         self._files[path.name] = {
             "bytes": path.stat().st_size,
+            "times": _times(path),
             "crc": crc_of(path),
-            "times": _settled_times(path),
         }
 
     def save(self) -> None:
-        """Write ``checks.json``, in one step."""
+        """Write ``checks.json``, in one step.
+
+        Times that are too young are left out, so that these files are read once more next time.
+        """
+        limit = time.time_ns() - SETTLED_NS
+        for name, facts in self._files.items():
+            times = _times(self._folder / name)
+            settled = max(times) < limit and times == facts["times"]
+            self._files[name] = {**facts, "times": times if settled else None}
         path = self._folder / CHECKS
         temporary = path.with_name(f"{CHECKS}.tmp")
         temporary.write_text(json.dumps(self._files, indent=1))
@@ -47,24 +56,22 @@ class CheckedFiles:
 
         Raises:
             OSError: a file is missing.
-            ValueError, KeyError, TypeError: ``checks.json`` is damaged.
+            AttributeError, KeyError, TypeError, ValueError: ``checks.json`` is damaged.
         """
         checked = cls(folder)
         checked._files = json.loads((folder / CHECKS).read_text())
-        news = False
-        for name, expected in checked._files.items():
+        read_again = False
+        for name, facts in checked._files.items():
             path = folder / name
-            if path.stat().st_size != expected["bytes"]:
+            if path.stat().st_size != facts["bytes"]:
                 return f"{name} has not the size it was written with"
-            crc = expected["crc"]
-            if expected["times"] is not None and expected["times"] == _times(path):
+            times, crc = _times(path), facts["crc"]
+            if facts["times"] == times:
                 continue
-            times = _settled_times(path)
             if crc_of(path) != crc:
                 return f"{name} has changed since it was written"
-            news |= times != expected["times"]
-            expected["times"] = times
-        if news:
+            facts["times"], read_again = times, True
+        if read_again:
             checked.save()
         return None
 
@@ -72,9 +79,3 @@ class CheckedFiles:
 def _times(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _settled_times(path: Path) -> list[int] | None:
-    """The times of a file, or None where they are so recent that they vouch for nothing yet."""
-    times = _times(path)
-    return times if time.time_ns() - max(times) > SETTLED_NS else None

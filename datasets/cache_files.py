@@ -84,7 +84,7 @@ class Shards:
             file.write(np.ascontiguousarray(values).data)
 
 
-class ShardReader(Sequence[npt.NDArray[np.uint8]]):
+class ShardReader:
     """Read-only views of the samples in shards; files are mapped when they are needed."""
 
     def __init__(self, shards: Shards, count: int) -> None:
@@ -92,10 +92,7 @@ class ShardReader(Sequence[npt.NDArray[np.uint8]]):
         self._count = count
         self._mapped = lru_cache(maxsize=OPEN_SHARDS)(self._map)
 
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> npt.NDArray[np.uint8]:
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
         number, place = divmod(index, self._shards.per_file)
         return np.asarray(self._mapped(number)[place])
 

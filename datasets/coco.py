@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,29 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from datasets.base import Split, register, resolve_root
+from datasets.base import ADDED, SPLITS, Split, register, resolve_root
 from datasets.classes import check_classes, find_class
+from datasets.coco_index import CocoIndex, annotation_name, index_coco, short
 from datasets.images import check_size, read_image
 from datasets.objects import AnnotatedObject, build_sample, polygon_mask
 from datasets.sample import DatasetError, Sample
-from datasets.splits import NamedSplits, fill, qualified
-
-_REQUIRED: dict[str, dict[str, type]] = {
-    "images": {"id": int, "file_name": str},
-    "annotations": {"image_id": int},
-    "categories": {"id": int, "name": str},
-}
-_KINDS: dict[type, str] = {int: "a whole number", str: "text"}
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One image of the JSON file with its annotations."""
-
-    source: Path
-    image: Path
-    record: dict[str, Any]
-    annotations: list[dict[str, Any]]
+from datasets.splits import NamedSplits, draw_subset, fill, qualified
 
 
 @register("coco")
@@ -65,6 +48,10 @@ class Coco(NamedSplits):
             have gaps.
         train, val, test: what ``{split}`` stands for; by default their own names.
         fractions, split_seed, group: the seeded split, see :func:`datasets.splits.split_ids`.
+        subset: use so many images only (a whole number), or this share of them (below 1), drawn
+            after the splits are made, see :func:`datasets.splits.draw_subset`.
+        subset_seed: of the draw.
+        subset_of: the splits that ``subset`` cuts down; the others stay whole.
 
     Raises:
         DatasetError: a file is missing, does not parse or lacks a field, or an option is wrong.
@@ -73,100 +60,103 @@ class Coco(NamedSplits):
     annotations: str = "annotations/instances_{split}.json"
     images: str = "{split}"
     classes: list[str] = field(default_factory=list)
+    subset: int | float | None = field(default=None, metadata=ADDED)
+    subset_seed: int = field(default=0, metadata=ADDED)
+    subset_of: list[Split] = field(default_factory=lambda: ["train"], metadata=ADDED)
 
     tasks = frozenset({"detection", "segmentation", "instance"})
 
     def __post_init__(self) -> None:
         root = resolve_root(self.root)
-        self._entries: dict[str, _Entry] = {}
+        self._indexes: list[tuple[CocoIndex, Path]] = []
+        self._places: dict[str, tuple[int, int]] = {}
         self._categories: dict[int, str] = {}
         listed: dict[Split, list[str]] = {}
         for split, name in self.split_names(root, "annotations", self.annotations).items():
             folder = root / fill(self.images, name)
             if not folder.is_dir():
                 raise DatasetError(f"{folder}: no such folder (option 'images: {self.images}')")
-            listed[split] = self._index(root / fill(self.annotations, name), folder, name)
+            listed[split] = self._add(root / fill(self.annotations, name), folder, name)
         self.use_splits(listed)
+        self._draw_subset()
         names = [self._categories[key] for key in sorted(self._categories)]
         known = check_classes(names, f"{root}: categories")
         for wanted in self.classes:
             find_class(wanted, known, "classes")
         self.classes = check_classes(self.classes or known, "classes")
         self._labels = {name: label for label, name in enumerate(self.classes)}
-        self._has_masks = any(
-            annotation.get("segmentation")
-            for entry in self._entries.values()
-            for annotation in entry.annotations
-        )
-        if not self._has_masks:
-            self.tasks = frozenset({"detection"})
-        elif not self._every_object_has_a_mask():
-            self.tasks = frozenset({"detection", "segmentation"})
+        self._has_masks = any(index.has_masks for index, _ in self._indexes)
+        self.tasks = self._tasks()
 
-    def _every_object_has_a_mask(self) -> bool:
-        """Whether there is one for each box; crowds give no box."""
-        kept = [key for key, name in self._categories.items() if name in self._labels]
-        return all(
-            annotation.get("segmentation") or annotation.get("iscrowd")
-            for entry in self._entries.values()
-            for annotation in entry.annotations
-            if annotation.get("category_id") in kept
-        )
-
-    def _index(self, source: Path, folder: Path, name: str) -> list[str]:
-        """Add the entries of one JSON file; return their ids."""
-        content = _read_json(source)
-        for category in content["categories"]:
-            key, text = category["id"], category["name"]
+    def _add(self, source: Path, folder: Path, name: str) -> list[str]:
+        """Add the images of one JSON file; return their ids."""
+        index = index_coco(source)
+        for key, text in index.categories:
             if self._categories.setdefault(key, text) != text:
                 raise DatasetError(
                     f"{source}: category {key} is '{text}', but '{self._categories[key]}' before"
                 )
-        by_image: dict[Any, list[dict[str, Any]]] = {}
         ids: list[str] = []
-        for record in content["images"]:
-            annotations: list[dict[str, Any]] = []
-            if by_image.setdefault(record["id"], annotations) is not annotations:
-                raise DatasetError(f"{source}: two images have the id {record['id']}")
-            file_name = PurePosixPath(str(record["file_name"]).replace("\\", "/"))
-            sample_id = qualified(name, str(file_name.with_suffix("")))
-            if sample_id in self._entries:
-                raise DatasetError(f"{source}: the image '{sample_id}' is listed twice")
-            self._entries[sample_id] = _Entry(source, folder / file_name, record, annotations)
-            ids.append(sample_id)
-        strays = [a for a in content["annotations"] if a["image_id"] not in by_image]
-        if strays:
-            raise DatasetError(
-                f"{source}: annotation without an image: {len(strays)} refer to an image that is "
-                f"not listed, the first is {_name(strays[0])} with image_id {strays[0]['image_id']}"
+        for position, file_name in enumerate(index.file_names):
+            sample_id = qualified(
+                name, str(PurePosixPath(_with_slashes(file_name)).with_suffix(""))
             )
-        for annotation in content["annotations"]:
-            by_image[annotation["image_id"]].append(annotation)
+            if sample_id in self._places:
+                raise DatasetError(f"{source}: the image '{sample_id}' is listed twice")
+            self._places[sample_id] = len(self._indexes), position
+            ids.append(sample_id)
+        self._indexes.append((index, folder))
         return ids
+
+    def _draw_subset(self) -> None:
+        strange = [split for split in self.subset_of if split not in SPLITS]
+        if strange:
+            raise DatasetError(f"subset_of: '{strange[0]}' is not one of {', '.join(SPLITS)}")
+        if self.subset is None:
+            return
+        for split in set(self.subset_of):
+            self._ids[split] = draw_subset(self._ids[split], self.subset, self.subset_seed)
+
+    def _tasks(self) -> frozenset[str]:
+        """What the masks allow: all tasks where every object that gives a box has one."""
+        if not self._has_masks:
+            return frozenset({"detection"})
+        kept = {key for key, name in self._categories.items() if name in self._labels}
+        if any(kept & index.maskless for index, _ in self._indexes):
+            return frozenset({"detection", "segmentation"})
+        return frozenset({"detection", "segmentation", "instance"})
+
+    def _place(self, sample_id: str) -> tuple[CocoIndex, int, Path]:
+        """The file that lists an image, its position there, and the image."""
+        number, position = self._places[sample_id]
+        index, folder = self._indexes[number]
+        return index, position, folder / _with_slashes(index.file_names[position])
 
     def files(self, sample_id: str) -> list[Path]:
         """The image and the JSON file."""
-        entry = self._entries[sample_id]
-        return [path for path in (entry.image, entry.source) if path.is_file()]
+        index, _, image = self._place(sample_id)
+        return [image, index.source] if image.is_file() else [index.source]
 
     def load(self, sample_id: str) -> Sample:
         """Read one image with its boxes and, if the data set has any, its masks."""
-        entry = self._entries[sample_id]
-        if not entry.image.is_file():
+        index, position, path = self._place(sample_id)
+        if not path.is_file():
             raise DatasetError(
-                f"{entry.source}: annotation without an image: {entry.image} does not exist"
+                f"{index.source}: annotation without an image: {path} does not exist"
             )
-        image = read_image(entry.image)
+        record, annotations = index.read(position)
+        image = read_image(path)
         size = image.shape[:2]
-        stated = tuple(entry.record.get(key) or 0 for key in ("height", "width"))
+        stated = tuple(record.get(key) or 0 for key in ("height", "width"))
         if all(stated):
-            check_size(entry.image, size, stated, f"its entry in {entry.source.name}")
+            check_size(path, size, stated, f"its entry in {index.source.name}")
         objects = []
-        for annotation in entry.annotations:
-            made = self._object(annotation, size, f"{entry.source}: {_name(annotation)}")
+        for annotation in annotations:
+            where = f"{index.source}: {annotation_name(annotation)}"
+            made = self._object(annotation, size, where)
             if made is not None:
                 objects.append(made)
-        return build_sample(sample_id, entry.image, image, objects, self.classes, self._has_masks)
+        return build_sample(sample_id, path, image, objects, self.classes, self._has_masks)
 
     def _object(
         self, annotation: dict[str, Any], size: tuple[int, ...], where: str
@@ -188,30 +178,8 @@ class Coco(NamedSplits):
         return AnnotatedObject(label, (x, y, x + width, y + height), mask, crowd)
 
 
-def _name(annotation: dict[str, Any]) -> str:
-    return f"annotation {annotation.get('id', 'without an id')}"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: JSON does not parse ({error})") from error
-    for section, fields in _REQUIRED.items():
-        records = content.get(section) if isinstance(content, dict) else None
-        if not isinstance(records, list):
-            raise DatasetError(f"{path}: has no list '{section}'; this is not COCO's format")
-        for number, record in enumerate(records, start=1):
-            for name, kind in fields.items():
-                value = record.get(name) if isinstance(record, dict) else None
-                if not isinstance(value, kind):
-                    raise DatasetError(
-                        f"{path}: entry {number} of '{section}' needs '{name}' as "
-                        f"{_KINDS[kind]}, got {_short(value)}"
-                    )
-    return content
+def _with_slashes(file_name: str) -> str:
+    return file_name.replace("\\", "/")
 
 
 def _numbers(values: Any, count: int | None, where: str) -> list[float]:
@@ -221,16 +189,11 @@ def _numbers(values: Any, count: int | None, where: str) -> list[float]:
         len(values) == count if count else len(values) >= 6 and len(values) % 2 == 0
     )
     if not right_length:
-        raise DatasetError(f"{where} is {_short(values)}, expected {wanted}")
+        raise DatasetError(f"{where} is {short(values)}, expected {wanted}")
     for value in values:
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise DatasetError(f"{where} holds {value!r}, which is not a number")
     return values
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def decode_mask(shape: Any, size: tuple[int, ...], where: str) -> npt.NDArray[np.bool_]:

@@ -9,26 +9,24 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import re
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from datasets.json_cursor import JsonCursor
 from datasets.sample import DatasetError
 
-REQUIRED: dict[str, dict[str, type]] = {
+_REQUIRED: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str},
     "annotations": {"image_id": int},
     "categories": {"id": int, "name": str},
 }
 _KINDS: dict[type, str] = {int: "a whole number", str: "text"}
-_SPACE = re.compile(r"[ \t\n\r]*")
-_PARSE = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True)
@@ -97,14 +95,13 @@ def index_coco(source: Path) -> CocoIndex:
         ):
             stamp = _stamp(file.fileno())
             text = str(content, "utf-8")
-        sections = _scan(source, text)
+        images, annotations, categories = _scan(source, text)
     except OSError as error:
         raise DatasetError(f"{source}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{source}: JSON does not parse ({error})") from error
-    images, annotations, categories = (sections[name] for name in REQUIRED)
     owners = _owners(source, text, images, annotations)
     order = np.argsort(owners, kind="stable")
     counts = np.bincount(owners, minlength=len(images.ids))
@@ -115,55 +112,131 @@ def index_coco(source: Path) -> CocoIndex:
         file_names=images.names,
         maskless=frozenset(annotations.maskless),
         has_masks=annotations.has_masks,
-        _images=_in_bytes(text, images.spans()),
-        _annotations=_in_bytes(text, annotations.spans())[order],
+        _images=_in_bytes(text, images.spans),
+        _annotations=_in_bytes(text, annotations.spans)[order],
         _ends=np.cumsum([0, *counts], dtype=np.int64),
     )
 
 
-class _Section:
-    """What is kept of the records of one list."""
+class _Records:
+    """What is kept of the records of one list.
+
+    Attributes:
+        ids: of the images or categories; of an annotation, the id of its image.
+        spans: begin and end of each record in the text, in turn, in characters.
+    """
 
     def __init__(self) -> None:
         self.ids: list[int] = []
+        self.spans = array("q")
+
+
+class _Named(_Records):
+    """Images or categories: the ``id``, and the text under ``name_key``."""
+
+    def __init__(self, name_key: str) -> None:
+        super().__init__()
         self.names: list[str] = []
+        self._name_key = name_key
+
+    def add(self, record: dict[str, Any]) -> None:
+        self.ids.append(record["id"])
+        self.names.append(record[self._name_key])
+
+
+class _Annotations(_Records):
+    """Annotations: what can be asked about all of them together."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.maskless: set[int] = set()
         self.has_masks = False
-        self._spans = array("q")
 
-    def add_named(self, record: dict[str, Any], begin: int, end: int) -> None:
-        """Take an image or a category."""
-        self.ids.append(record["id"])
-        self.names.append(record.get("file_name") or record["name"])
-        self._spans.extend((begin, end))
-
-    def add_annotation(self, record: dict[str, Any], begin: int, end: int) -> None:
-        """Take an annotation; its id is that of its image."""
+    def add(self, record: dict[str, Any]) -> None:
         self.ids.append(record["image_id"])
-        self._spans.extend((begin, end))
         category = record.get("category_id")
         if record.get("segmentation"):
             self.has_masks = True
         elif not record.get("iscrowd") and isinstance(category, int):
             self.maskless.add(category)
 
-    def spans(self) -> npt.NDArray[np.int64]:
-        """Begin and end of each record in the text, ``[n, 2]``, in characters."""
-        return np.array(self._spans, np.int64).reshape(-1, 2)
 
-
-def _scan(source: Path, text: str) -> dict[str, _Section]:
-    """Go through the file's object; lists that are not needed are skipped."""
-    found: dict[str, _Section] = {}
-    for key, start in _members(text):
-        if key not in REQUIRED or text[start] != "[":
+def _scan(source: Path, text: str) -> tuple[_Named, _Annotations, _Named]:
+    """Go through the file's lists; what else it holds is skipped."""
+    images, annotations, categories = _Named("file_name"), _Annotations(), _Named("name")
+    kept: dict[str, _Named | _Annotations] = {
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
+    missing = list(kept)
+    cursor = JsonCursor(text)
+    if cursor.peek() != "{":
+        cursor.value()
+        raise _no_list(source, missing[0])
+    for key in cursor.members():
+        if key not in missing or cursor.peek() != "[":
+            cursor.value()
             continue
-        section = found[key] = _Section()
-        take = section.add_annotation if key == "annotations" else section.add_named
-        for number, (record, begin, end) in enumerate(_elements(text, start), start=1):
-            _check_record(source, key, number, record)
-            take(record, begin, end)
-    for name in REQUIRED:
-        if name not in found:
-            raise DatasetError(f"{source}: has no list '{name}'; this is not COCO's format")
-    return found
+        missing.remove(key)
+        records = kept[key]
+        for number, (record, begin, end) in enumerate(cursor.elements(), start=1):
+            _check(source, key, number, record)
+            records.add(record)
+            records.spans.extend((begin, end))
+    if missing:
+        raise _no_list(source, missing[0])
+    return images, annotations, categories
+
+
+def _no_list(source: Path, name: str) -> DatasetError:
+    return DatasetError(f"{source}: has no list '{name}'; this is not COCO's format")
+
+
+def _check(source: Path, key: str, number: int, record: Any) -> None:
+    for name, kind in _REQUIRED[key].items():
+        value = record.get(name) if isinstance(record, dict) else None
+        if not isinstance(value, kind):
+            raise DatasetError(
+                f"{source}: entry {number} of '{key}' needs '{name}' as "
+                f"{_KINDS[kind]}, got {short(value)}"
+            )
+
+
+def _owners(
+    source: Path, text: str, images: _Named, annotations: _Annotations
+) -> npt.NDArray[np.int64]:
+    """The position of each annotation's image."""
+    positions: dict[int, int] = {}
+    for position, image_id in enumerate(images.ids):
+        if positions.setdefault(image_id, position) != position:
+            raise DatasetError(f"{source}: two images have the id {image_id}")
+    owners = np.array([positions.get(each, -1) for each in annotations.ids], np.int64)
+    strays = np.flatnonzero(owners < 0)
+    if len(strays):
+        begin, end = annotations.spans[2 * strays[0] : 2 * strays[0] + 2]
+        first = json.loads(text[begin:end])
+        raise DatasetError(
+            f"{source}: annotation without an image: {len(strays)} refer to an image that is "
+            f"not listed, the first is {annotation_name(first)} with image_id {first['image_id']}"
+        )
+    return owners
+
+
+def _in_bytes(text: str, spans: array[int]) -> npt.NDArray[np.int64]:
+    """Begin and end of each record in the file, int64 ``[n, 2]``."""
+    if text.isascii():
+        return np.array(spans, np.int64).reshape(-1, 2)
+    lengths = [len(text[begin:end].encode()) for begin, end in pairwise([0, *spans])]
+    return np.cumsum(lengths, dtype=np.int64).reshape(-1, 2)
+
+
+def annotation_name(annotation: dict[str, Any]) -> str:
+    """How messages call an annotation."""
+    return f"annotation {annotation.get('id', 'without an id')}"
+
+
+def short(value: Any) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

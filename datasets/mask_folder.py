@@ -130,8 +130,8 @@ class MaskFolder(NamedSplits):
         unlisted = np.setdiff1d(mask, [*self.values, IGNORE])
         if self.others == "error" and len(unlisted):
             raise DatasetError(
-                f"{path}: mask holds the values {', '.join(map(str, unlisted[:5]))}, which 'values' "
-                "does not list; list them, or say what 'others' mean"
+                f"{path}: mask holds the values {', '.join(map(str, unlisted[:5]))}, which "
+                "'values' does not list; list them, or say what 'others' mean"
             )
         return self._meanings[np.clip(mask, 0, _HIGHEST)]
 

@@ -66,6 +66,8 @@ class Sample:
                 f"instance masks have shape {self.instance_masks.shape}, "
                 f"expected {(n, height, width)}"
             )
+        if self.instance_masks is not None and self.instance_masks.dtype != np.bool_:
+            yield f"instance masks must be bool, got {self.instance_masks.dtype}"
         if self.semantic is not None:
             if self.semantic.shape != (height, width):
                 yield f"mask is {self.semantic.shape}, but the image is {(height, width)}"

@@ -81,6 +81,37 @@ def _group_key(sample_id: str, pattern: str | None) -> str:
     return (match[1] or "") if match.re.groups else match[0]
 
 
+def draw_subset(ids: list[str], amount: int | float, seed: int) -> list[str]:
+    """A part of the ids, the same wherever it is drawn; it depends on the ids and the seed alone.
+
+    A plain draw, in which every sample has the same chance: shares of classes are kept on average
+    but not made equal. With one seed, a smaller subset is a part of every larger one.
+
+    Args:
+        ids: of one split.
+        amount: how many to keep (a whole number), or which share of them (between 0 and 1).
+        seed: of the draw.
+
+    Returns:
+        The ids that are kept, in the order given.
+
+    Raises:
+        DatasetError: there are not so many, or the share is out of range.
+    """
+    if isinstance(amount, float) and 0 < amount < 1:
+        count = max(1, round(amount * len(ids)))
+    elif isinstance(amount, int) and 1 <= amount <= len(ids):
+        count = amount
+    else:
+        raise DatasetError(
+            f"subset: {amount} must be a whole number from 1 to {len(ids)}, the number of samples, "
+            "or a share between 0 and 1"
+        )
+    order = sorted(ids, key=lambda each: hashlib.sha256(f"{seed}:subset:{each}".encode()).digest())
+    kept = set(order[:count])
+    return [each for each in ids if each in kept]
+
+
 @dataclass(kw_only=True)
 class SeededSplits(Dataset):
     """Options and ids of a data set that is divided by a seeded split.
@@ -168,7 +199,7 @@ class NamedSplits(SeededSplits):
             return {"train": ""}
         names: dict[Split, str] = {}
         for split in SPLITS:
-            if given[split] is None and split in given.values():
+            if split != "train" and given[split] is None and split in given.values():
                 continue  # `test: val` says that this place is another split's
             name = given[split] or split
             path = root / fill(template, name)

@@ -133,10 +133,6 @@ class MaskLoss(Loss, ABC):
     """Whether a pixel may belong to one class at most, as in softmax cross entropy. Such a loss
     takes the background's logit for 0, so the decision stays "logit above 0"."""
 
-    soft_targets: ClassVar[bool] = False
-    """Whether a target between 0 and 1, the share of a pixel that the class covers, has a
-    meaning too: the loss then leads to the decision "more than half"."""
-
     def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Return the loss of each image.
 

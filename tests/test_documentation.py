@@ -57,9 +57,9 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line.split("run.py ")[1]) for line in lines if "run.py " in line]
 
 
-def call(target: Path, words: list[str]) -> str:
+def call(target: Path, words: list[str], door: str = "run.py") -> str:
     done = subprocess.run(
-        [sys.executable, "run.py", *words],
+        [sys.executable, door, *words],
         cwd=target,
         capture_output=True,
         text=True,
@@ -71,10 +71,11 @@ def call(target: Path, words: list[str]) -> str:
 
 
 def test_contributing_shows_a_loss_a_data_set_and_a_model_that_work(copy):
-    assert len(write_examples("CONTRIBUTING.md", copy)) == 3
+    assert len(write_examples("CONTRIBUTING.md", copy)) == 4
     examples = [
         words for words in commands("CONTRIBUTING.md") if words[:2] == ["run", "quickstart"]
     ]
+    examples = [words for words in examples if "my_models" not in words[2]]
     assert len(examples) == 3
     losses, datasets, models = (words[2] for words in examples)
     printed = call(
@@ -92,6 +93,18 @@ def test_contributing_shows_a_loss_a_data_set_and_a_model_that_work(copy):
     )
     assert "power_dice power=3" in printed
     assert "segmentation, stripes, plain width=4" in printed
+
+
+def test_contributing_shows_a_model_outside_the_project_that_works(copy):
+    assert "../mine/my_models.py" in write_examples("CONTRIBUTING.md", copy)
+    (words,) = (w for w in commands("CONTRIBUTING.md") if "my_models" in " ".join(w))
+    shapes = [f"matrix.{block}.datasets={SMALL_SHAPES}" for block in ("boxes", "masks")]
+    losses = ["matrix.boxes.losses=[smooth_l1]", "matrix.masks.losses=[bce]"]
+    mine = copy.parent / "mine"
+    printed = call(mine, [*words, *QUICK, *shapes, *losses], door=f"../{copy.name}/run.py")
+    assert "segmentation, shapes, my_models:Dilated layers=3" in printed
+    (metrics,) = mine.glob("results/quickstart/runs/*Dilated*/metrics.json")
+    assert '"status": "done"' in metrics.read_text()
 
 
 def test_readme_own_loss(copy):
@@ -138,6 +151,29 @@ def test_readme_looks_at_losses(copy, command):
     )
     # torchvision's CIoU, which the page checks, is not finite everywhere.
     assert done.returncode == (1 if command == "check-loss" else 0), done.stdout + done.stderr
+
+
+def test_readme_masks_that_number_classes_in_their_own_way(copy):
+    assert "street_scenes.yaml" in write_examples("README.md", copy)
+    images = ("leftImg8bit/{split}/city/{i}_leftImg8bit.png", "images/{split}/{i}.jpg")
+    masks = (
+        "gtFine/{split}/city/{i}_gtFine_labelTrainIds.png",
+        "annotations/{split}/{i}.png",
+    )
+    splits = {"cityscapes": ("train", "val"), "ade20k": ("training", "validation")}
+    numbers = np.array([[0, 1, 13, 150], [255, 2, 3, 4]], np.uint8)
+    for (name, names), image, mask in zip(splits.items(), images, masks, strict=True):
+        for split in names:
+            for i in range(4):
+                pixels = (np.zeros((2, 4, 3), np.uint8), numbers)
+                for template, values in zip((image, mask), pixels, strict=True):
+                    path = copy / name / template.format(split=split, i=i)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(values).save(path)
+    printed = call(copy, ["run", "street_scenes.yaml", "--dry-run"])
+    assert "12 cells" in printed
+    for label in splits:
+        call(copy, ["inspect", "street_scenes.yaml", "train.image_size=64", "--dataset", label])
 
 
 def test_readme_own_data(copy):

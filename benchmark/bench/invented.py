@@ -48,7 +48,7 @@ def invent(
     """A run that ends near a quality.
 
     Args:
-        task: ``detection`` or ``segmentation``.
+        task: a key of :data:`TASKS`.
         quality: primary metric that the run ends near, 0.05 to 0.9.
         epochs: number of epochs.
         speed: seconds an epoch.
@@ -204,9 +204,25 @@ def _segmentation_details(metrics: dict[str, float], rng: np.random.Generator) -
     }
 
 
+def _instance_metrics(value: float, rng: np.random.Generator) -> dict[str, float]:
+    """Masks fit a little worse than boxes."""
+    of_masks = {f"mask_{name}": v for name, v in _detection_metrics(value, rng).items()}
+    return {**of_masks, **_detection_metrics(min(1.0, 1.1 * value), rng)}
+
+
+def _instance_details(metrics: dict[str, float], rng: np.random.Generator) -> dict[str, Any]:
+    of_masks = {
+        name.removeprefix("mask_"): value
+        for name, value in metrics.items()
+        if name.startswith("mask_")
+    }
+    return {**_detection_details(of_masks, rng), "boxes": _detection_details(metrics, rng)}
+
+
 Metrics = Callable[[float, np.random.Generator], dict[str, float]]
 Details = Callable[[dict[str, float], np.random.Generator], dict[str, Any]]
 TASKS: dict[str, tuple[Metrics, Details]] = {
     "detection": (_detection_metrics, _detection_details),
     "segmentation": (_segmentation_metrics, _segmentation_details),
+    "instance": (_instance_metrics, _instance_details),
 }

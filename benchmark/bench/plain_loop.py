@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 class Annotated:
     """One image's file and what is annotated in it: ``[n, 4]`` xyxy in pixels, int64 ``[n]``."""
 
-    path: str
+    path: Path
     boxes: Tensor
     labels: Tensor
 
@@ -47,10 +48,12 @@ class Annotated:
 def read_annotation(source: Source, split: Split) -> list[Annotated]:
     """The annotation of a split; kept in memory, as pycocotools' API for COCO does."""
     found = []
+    pictures = Image.registered_extensions()
     for sample_id in source.ids(split):
         sample = source.load_for(sample_id, split)
         boxes, labels = torch.from_numpy(sample.boxes), torch.from_numpy(sample.labels)
-        found.append(Annotated(sample.path, boxes, labels))
+        path = next(p for p in source.files(sample_id) if p.suffix.lower() in pictures)
+        found.append(Annotated(path, boxes, labels))
     return found
 
 

@@ -16,6 +16,7 @@ from benchmark.bench.invented import Invented, invent, stop_at
 from benchmark.collecting import collect_tuning
 from benchmark.config import CellConfig, Experiment
 from benchmark.grid import plan
+from benchmark.metrics.rle import encode
 from benchmark.seeding import derive
 from benchmark.store import RunFolder, Store, write_text
 from benchmark.tasks import TASKS
@@ -24,7 +25,12 @@ from datasets.sample import Sample
 from datasets.shapes import Shapes
 from losses.sums import SumOfLosses
 
-MODELS = {"detection": "tiny_fcos", "segmentation": "tiny_unet"}
+MODELS = {
+    "detection": ("tiny_fcos", "width"),
+    "segmentation": ("tiny_unet", "width"),
+    "instance": ("mask_rcnn_mobilenet_v3", "channels"),
+}
+"""Task -> a model and its option that says how wide it is."""
 WEIGHTS = (0.5, 1.0, 2.0)
 IMAGES = 4
 SIDE = 128
@@ -50,7 +56,7 @@ class Content:
         datasets: labels.
         models: of each task, told apart by their width.
         epochs: of every run.
-        tasks: ``detection``, ``segmentation``.
+        tasks: keys of :data:`MODELS`.
         tuning: whether three weights of each loss are tried first.
         broken: whether some runs diverged, failed or did not begin.
         description: of the experiment.
@@ -128,6 +134,7 @@ def _block(task: str, content: Content) -> dict[str, Any]:
     if len(content.losses) > len(known):
         raise ValueError(f"{task} has {len(known)} losses, not {len(content.losses)}")
     names = zip(known, content.losses, strict=False)
+    model, width = MODELS[task]
     return {
         "task": task,
         "losses": [{"name": name, "label": label} for name, label in names],
@@ -135,7 +142,7 @@ def _block(task: str, content: Content) -> dict[str, Any]:
             {"name": "shapes", "label": label, "seed": i, "size": SIDE, "num_classes": 3}
             for i, label in enumerate(content.datasets)
         ],
-        "models": [{"name": MODELS[task], "width": 8 * (i + 1)} for i in range(content.models)],
+        "models": [{"name": model, width: 8 * (i + 1)} for i in range(content.models)],
         "baseline": content.losses[0],
     }
 
@@ -223,7 +230,7 @@ def _write_samples(folder: RunFolder, cell: CellConfig, content: Content) -> Non
         name = f"sample-{number}"
         Image.fromarray(sample.image).save(folder.path / f"{name}.jpg", quality=85)
         entry = {"id": sample.id, "file": f"{name}.jpg", "height": SIDE, "width": SIDE}
-        kept = (_boxes if cell.task == "detection" else _masks)(sample, rng, folder.path, name)
+        kept = DRAWN[cell.task](sample, rng, folder.path, name)
         images.append({**entry, **kept})
     classes = Shapes(num_classes=3).classes
     text = {"version": 1, "task": cell.task, "classes": classes, "images": images}
@@ -248,3 +255,17 @@ def _masks(sample: Sample, rng: np.random.Generator, folder: Path, name: str) ->
     for kind, mask in files.items():
         Image.fromarray(mask).save(folder / f"{name}-{kind}.png")
     return {kind: f"{name}-{kind}.png" for kind in files}
+
+
+def _instances(sample: Sample, rng: np.random.Generator, folder: Path, name: str) -> dict[str, Any]:
+    assert sample.instance_masks is not None
+    kept = _boxes(sample, rng, folder, name)
+    moved = [np.roll(mask, rng.integers(-4, 5, 2), (0, 1)) for mask in sample.instance_masks]
+    masks = {"truth": sample.instance_masks, "predicted": np.array(moved)}
+    for kind, own in masks.items():
+        kept[kind]["masks"] = [rle["counts"].decode() for rle in encode(own)]
+    return kept
+
+
+DRAWN = {"detection": _boxes, "segmentation": _masks, "instance": _instances}
+"""Task -> what writes the truth and a prediction of a sample."""

@@ -19,7 +19,7 @@ from benchmark.bench.plain_loop import Annotated, PlainLoop, read_annotation
 from benchmark.bench.rates import SIDES, Rate, rows
 from benchmark.bench.training_page import HEADS, write_results
 from benchmark.bench.utilisation import Utilisation
-from benchmark.config import CellConfig, CellLoss, CellPart, Train
+from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
 from benchmark.display import shown_warnings
 from benchmark.environment import describe
 from benchmark.models import MODELS
@@ -86,7 +86,7 @@ class Plan:
             task="detection",
             loss=CellLoss(name="giou", label="giou"),
             dataset=CellPart(name="voc", label="data", options={"root": self.root}),
-            model=CellPart(name=MODEL, label=MODEL, options=options),
+            model=CellModel(name=MODEL, label=MODEL, options=options),
             repetition=0,
             seed=0,
             train=train,

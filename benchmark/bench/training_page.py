@@ -60,8 +60,8 @@ def training_page(
         "references: each image decoded by PIL in every epoch, `torchvision.transforms.v2` of the "
         "same kind and strength, a `DataLoader`, the network's own image transform, matching and "
         "losses, and the same metrics of the validation split after each epoch.",
-        "- **bare steps**: our model's forward, backward and optimiser step on one batch that stays "
-        "in memory, as many times; no images to load, nothing evaluated.",
+        "- **bare steps**: our model's forward, backward and optimiser step on one batch that "
+        "stays in memory, as many times; no images to load, nothing evaluated.",
         "",
         "All have the same optimiser, schedule and number of steps. In a round they take turns; "
         f"rates are medians of {setting['rounds']} rounds, and so are the ratios of the same "

@@ -3,9 +3,9 @@
 torch and all that needs it are imported inside the commands, so that ``--help`` answers at once.
 """
 
-from benchmark.cli import bench, experiments, losses
+from benchmark.cli import bench, data, experiments, losses
 from benchmark.cli.common import app
 
 app.add_typer(bench.app, name="bench")
 
-__all__ = ["app", "bench", "experiments", "losses"]
+__all__ = ["app", "bench", "data", "experiments", "losses"]

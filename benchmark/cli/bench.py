@@ -141,6 +141,20 @@ def bench_training(
     measure(console, plan, out, shlex.join(["python3", *sys.argv]))
 
 
+@app.command("evaluator")
+@reports_user_errors
+def bench_evaluator(
+    quick: Annotated[bool, typer.Option("--quick", help="The smallest set only.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and the page.")] = Path(
+        "results/bench_evaluator"
+    ),
+) -> None:
+    """Measure how long the engines of average precision take over the same detections."""
+    from benchmark.bench.evaluator import QUICK, SIZES, bench
+
+    bench(console, QUICK if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
+
+
 @app.command("coverage")
 @reports_user_errors
 def bench_coverage(

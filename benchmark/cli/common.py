@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False)
+DATA_VARIABLE = "LOSSBENCH_DATA"  # as in datasets.base, which takes long to import
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -46,6 +47,20 @@ Cache = Annotated[
         help="Folder of the decoded images; run and inspect keep them in results/.cache.",
     ),
 ]
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=DATA_VARIABLE,
+        help="Folder of the data sets; default: lossbench/datasets in the user's cache folder.",
+    ),
+]
+
+
+def use_data(folder: Path | None) -> None:
+    """Make a folder the data folder of this process and those that it starts."""
+    if folder is not None:
+        os.environ[DATA_VARIABLE] = str(folder.absolute())
 
 
 def reports_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import typer
 from benchmark.cli.common import (
     Cache,
     Config,
+    Data,
     Device,
     DeviceOption,
     Overrides,
@@ -20,6 +21,7 @@ from benchmark.cli.common import (
     cores,
     errors,
     reports_user_errors,
+    use_data,
 )
 
 
@@ -57,6 +59,7 @@ def run(
     ] = 0,
     results: Results = Path("results"),
     cache: Cache = None,
+    data: Data = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what earlier runs of these cells left.")
     ] = False,
@@ -65,6 +68,7 @@ def run(
     ] = False,
 ) -> None:
     """Train an experiment's grid and report it; running it again continues."""
+    use_data(data)
     with console.status("reading the experiment"):
         from benchmark import commands, runner
         from benchmark.config import load_experiment
@@ -210,8 +214,10 @@ def inspect(
         "results/inspect"
     ),
     cache: Cache = None,
+    data: Data = None,
 ) -> None:
     """Draw a data set as the model sees it, print its statistics, and list all bad files."""
+    use_data(data)
     from benchmark import commands
     from benchmark.config import load_experiment
 
@@ -235,8 +241,10 @@ def reproduce(
         Device, typer.Option(help="Where to train; auto: on the kind of device it ran on then.")
     ] = Device.auto,
     cache: Cache = None,
+    data: Data = None,
 ) -> None:
     """Train one run again from its stored configuration and compare the metrics."""
+    use_data(data)
     from benchmark.reproduction import reproduce as again
 
     if not again(console, run_dir, device, cache):

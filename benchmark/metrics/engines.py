@@ -18,10 +18,12 @@ class Engine:
     """Two classes that are used as pycocotools' own are.
 
     Attributes:
+        package: that they come from.
         coco: an index of annotations, ``pycocotools.coco.COCO``.
         evaluation: ``pycocotools.cocoeval.COCOeval``.
     """
 
+    package: str
     coco: type[Any]
     evaluation: type[Any]
 
@@ -30,7 +32,7 @@ def _pycocotools() -> Engine:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    return Engine(COCO, COCOeval)
+    return Engine("pycocotools", COCO, COCOeval)
 
 
 def _faster() -> Engine:
@@ -42,7 +44,7 @@ def _faster() -> Engine:
             f"install this project with the extra '{EXTRA}' (pip install '.[{EXTRA}]'), or leave "
             f"the key out for {PYCOCOTOOLS}"
         ) from None
-    return Engine(COCO, COCOeval_faster)
+    return Engine("faster-coco-eval", COCO, COCOeval_faster)
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {PYCOCOTOOLS: _pycocotools, "faster": _faster}

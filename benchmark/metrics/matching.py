@@ -106,9 +106,7 @@ def _as_coco(detection: Integers, thing: Integers, iou: Floats, count: int) -> F
     return found
 
 
-def _as_voc(
-    detection: Integers, thing: Integers, iou: Floats, count: int
-) -> npt.NDArray[np.bool_]:
+def _as_voc(detection: Integers, thing: Integers, iou: Floats, count: int) -> npt.NDArray[np.bool_]:
     """Whether each detection is the first on the object that it overlaps most."""
     order = np.lexsort((thing, -iou, detection))
     detections, at = np.unique(detection[order], return_index=True)

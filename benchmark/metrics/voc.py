@@ -27,8 +27,8 @@ def voc_ap(matches: Matches, objects: npt.NDArray[np.int64], points: int | None 
         0..1; NaN where no class has an object.
     """
     found = np.full(len(objects), np.nan)
-    for label in np.flatnonzero(objects):
-        curve = _curve(matches, label, objects[label])
+    for label in np.flatnonzero(objects).tolist():
+        curve = _curve(matches, label, int(objects[label]))
         found[label] = _area(*curve) if points is None else _at_points(*curve, points)
     return float(nan_mean(found))
 

@@ -1,4 +1,4 @@
-"""Models by name. A new one is a new file in ``detection/`` or ``segmentation/``."""
+"""Models by name. A new one is a new file in the folder of its task, or one of the user's own."""
 
 from benchmark._discover import import_modules
 from benchmark.models.base import (
@@ -18,6 +18,7 @@ from benchmark.models.base import (
     losses_for,
     register,
 )
+from benchmark.models.lookup import check_network, check_unchanged, find_model, outside_files
 
 import_modules(f"{__name__}.detection", f"{__name__}.instance", f"{__name__}.segmentation")
 
@@ -34,7 +35,11 @@ __all__ = [
     "SegmentationModel",
     "UnderTest",
     "box_loss_at",
+    "check_network",
+    "check_unchanged",
+    "find_model",
     "loss_at",
     "losses_for",
+    "outside_files",
     "register",
 ]

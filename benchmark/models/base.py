@@ -212,7 +212,8 @@ def losses_for(kind: Kind) -> dict[str, type[Any]]:
     """The losses that can stand at a place of that kind, by name."""
     if kind in ACTIVATIONS:
         return {n: cls for n, cls in CLASSIFICATION.items() if kind in cls.activations}
-    return {"box": BOX, "mask": MASK}[kind]
+    registers: dict[str, dict[str, type[Any]]] = {"box": {**BOX}, "mask": {**MASK}}
+    return registers[kind]
 
 
 def box_loss_at(loss: UnderTest, place: str, default: BoxLoss) -> BoxLoss:

@@ -15,7 +15,6 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
 
 from benchmark.models.base import DetectionLosses, DetectorSpec, Kind, UnderTest
-from benchmark.models.two_stage_backbones import Pyramid, mobilenet_pyramid, resnet50_pyramid
 from benchmark.models.pyramids import check_norm_momentum
 from benchmark.models.two_stage import (
     Anchors,
@@ -26,6 +25,7 @@ from benchmark.models.two_stage import (
     RegionHeads,
     Sampled,
 )
+from benchmark.models.two_stage_backbones import Pyramid, mobilenet_pyramid, resnet50_pyramid
 from benchmark.models.weights import check_weights, load_weights
 
 ASPECT_RATIOS = [0.5, 1.0, 2.0]

@@ -76,9 +76,7 @@ class Anchors(AnchorGenerator):
     """
 
     def __init__(self, sizes: list[list[int]], ratios: list[float], strides: list[int]) -> None:
-        super().__init__(
-            tuple(tuple(level) for level in sizes), (tuple(ratios),) * len(strides)
-        )
+        super().__init__(tuple(tuple(level) for level in sizes), (tuple(ratios),) * len(strides))
         self.strides = strides
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
@@ -146,6 +144,9 @@ class ProposalNetwork(RegionProposalNetwork):
 
 class RegionHeads(RoIHeads):
     """torchvision's second stage, with losses that are handed in."""
+
+    def check_targets(self, targets: list[dict[str, Tensor]] | None) -> None:
+        """torchvision asks for masks here; those are not needed to choose regions."""
 
     def sample(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> Sampled:
         """The proposals and true boxes that are learned from, chosen by torch's random stream.

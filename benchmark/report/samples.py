@@ -15,6 +15,8 @@ FILE = "samples.json"
 VERSION = 1
 TRUTH = ("boxes", "labels")
 PREDICTED = (*TRUTH, "scores")
+FURTHER = {"instance": ("masks",)}
+"""Lists that the annotation of a task holds besides these."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Sample:
     """One test image, its truth, and what each loss's model made of it.
 
     Truth and prediction are, in detection, mappings of ``boxes`` (x1, y1, x2, y2 in pixels of the
-    picture), ``labels`` (index among the classes) and, of predictions, ``scores``; in segmentation
-    the path of a picture whose grey value is the class: 0 background, 1 the first class, 255
+    picture), ``labels`` (index among the classes) and, of predictions, ``scores``; for instances
+    ``masks`` as well (counts of COCO's run-length code at the picture's size); in segmentation the
+    path of a picture whose grey value is the class: 0 background, 1 the first class, 255
     ignored.
 
     Attributes:
@@ -122,6 +125,7 @@ def _fault(content: dict[str, Any]) -> str:
     for key in ("classes", "images"):
         if not isinstance(content.get(key), list):
             return f"'{key}' must be a list"
+    further = FURTHER.get(content.get("task", ""), ())
     for place, image in enumerate(content["images"]):
         where = f"images.{place}"
         if not isinstance(image, dict):
@@ -129,7 +133,8 @@ def _fault(content: dict[str, Any]) -> str:
         for key, kind in (("id", str), ("file", str), ("width", int), ("height", int)):
             if not isinstance(image.get(key), kind):
                 return f"'{where}.{key}' must be of type {kind.__name__}"
-        for key, lists in (("truth", TRUTH), ("predicted", PREDICTED)):
+        for key, own in (("truth", TRUTH), ("predicted", PREDICTED)):
+            lists = (*own, *further)
             if not _is_annotation(image.get(key), lists):
                 return f"'{where}.{key}' must name a file or hold equally long {', '.join(lists)}"
     return ""

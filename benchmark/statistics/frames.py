@@ -18,6 +18,8 @@ RUN = [*GROUP, "loss", "repetition"]
 RUN_COLUMNS = [*RUN, "status"]
 NO_METRICS = frozenset({"repetition", "seconds", "train_seconds", "weight", "lr"})
 """Columns of numbers that no run is judged by."""
+LESS_IS_BETTER = frozenset({"ECE", "mask_ECE"})
+"""Metrics that cannot rank the losses, for the highest value would lead."""
 
 
 def groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
@@ -67,15 +69,15 @@ def check_runs(runs: pd.DataFrame, metric: str | None) -> None:
                 f"{column} '{unknown.iloc[0]}' is not known; allowed: {', '.join(allowed)}"
             )
     numbers = map(str, runs.select_dtypes("number").columns)
-    metrics = [name for name in numbers if name not in NO_METRICS]
+    if metric in LESS_IS_BETTER:
+        raise ValueError(
+            f"metric '{metric}' is better the lower it is, but losses are ranked by metrics that "
+            "are better the higher they are; the report page has it under Calibration"
+        )
+    metrics = [name for name in numbers if name not in NO_METRICS | LESS_IS_BETTER]
     if metric is not None and metric not in metrics:
         shown = ", ".join(name for name in metrics if "/" not in name)
         raise ValueError(f"metric '{metric}' is not in the runs; there are: {shown}")
-    if metric in LESS_IS_BETTER:
-        raise ValueError(
-            f"metric '{metric}' is better the less it is, and losses are ranked by metrics that are "
-            "better the more they are; the report page compares it under Calibration"
-        )
     twice = runs[runs.duplicated(RUN, keep=False)]
     if len(twice):
         first = twice.iloc[0]

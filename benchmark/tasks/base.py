@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -37,10 +38,16 @@ def register(name: str) -> Callable[[T], T]:
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 ``[B, 3, H, W]`` -> float32, channels last, with ImageNet's mean and deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None]
+    mean, std = _imagenet(images.device)
     x = images.to(torch.float32, memory_format=torch.channels_last)
     return x.sub_(mean).div_(std)
+
+
+@cache
+def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation ``[3, 1, 1]``; sent once, as the host waits for the device to get them."""
+    mean, std = (torch.tensor(values, device=device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean[:, None, None], std[:, None, None]
 
 
 def images_of(split: CachedSplit, indices: Sequence[int]) -> Tensor:

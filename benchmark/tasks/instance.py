@@ -84,9 +84,7 @@ class InstanceEvaluator(Evaluator):
     Sizes of objects are counted in pixels of the original images for both.
     """
 
-    def __init__(
-        self, split: CachedSplit, classes: list[str], engine: str = PYCOCOTOOLS
-    ) -> None:
+    def __init__(self, split: CachedSplit, classes: list[str], engine: str = PYCOCOTOOLS) -> None:
         self.split = split
         indices = range(len(split))
         self.boxes = AveragePrecision(*true_objects(split), classes, engine)
@@ -131,7 +129,7 @@ def _of_masks(metrics: dict[str, float]) -> dict[str, float]:
     return {
         PREFIX + name: value
         for name, value in metrics.items()
-        if name in OF_MASKS or name.startswith("AP/")
+        if name in (*OF_MASKS, "ECE") or name.startswith("AP/")
     }
 
 

@@ -106,8 +106,8 @@ def verify(path: Path, archive: Archive, *, check: bool = True) -> str:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if check and archive.sha256 is not None and found != archive.sha256:
         raise DatasetError(
-            f"{path}: wrong checksum: the file's SHA-256 is {found}, but {archive.checked_by} "
-            f"states {archive.sha256}"
+            f"{path}: wrong checksum: the file's SHA-256 is {found}, but {archive.sha256} is "
+            f"published (by {archive.checked_by})"
         )
     return found
 

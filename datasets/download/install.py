@@ -131,7 +131,8 @@ def _install(
         lacking = source.missing(unpacking / source.inner)
         if lacking:
             raise DatasetError(
-                f"{source.name}: the archives hold no {', '.join(lacking)}; this is another data set"
+                f"{source.name}: the archives hold no {', '.join(lacking)}; they are not those "
+                "of this data set"
             )
         facts = [
             {

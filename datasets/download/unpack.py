@@ -137,6 +137,10 @@ def _zip_members(zipped: zipfile.ZipFile) -> Iterator[_Member]:
     for info in zipped.infolist():
         if info.flag_bits & 1:
             raise zipfile.BadZipFile(f"'{info.filename}' is encrypted")
+
+        def open_member(info: zipfile.ZipInfo = info) -> IO[bytes]:
+            return zipped.open(info)
+
         # The upper half holds the mode on Unix; other systems leave it at 0.
         kind = stat.S_IFMT(info.external_attr >> 16)
         plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
@@ -144,7 +148,7 @@ def _zip_members(zipped: zipfile.ZipFile) -> Iterator[_Member]:
             info.filename,
             is_file=plain and not info.is_dir(),
             is_folder=plain and info.is_dir(),
-            open=lambda info=info: zipped.open(info),
+            open=open_member,
         )
 
 

@@ -18,7 +18,7 @@ SOURCE = Source(
             "https://data.broadinstitute.org/bbbc/BBBC038/stage1_train.zip",
             82_923_446,
             "dcb6edc2690f137406638b2309581a71522c4dff19157d118453b448dcddcb68",
-            "more than one project that uses it",
+            "several projects that use it",
             into="stage1_train",
         ),
     ),

@@ -58,7 +58,7 @@ _PET, _BACKGROUND, _BORDER = 1, 2, 3  # values of a trimap
 @register("oxford_pet")
 @dataclass(kw_only=True)
 class OxfordPet(OfficialSplits):
-    """Oxford-IIIT pets: 7,349 cats and dogs of 37 breeds with outlines; 3,680 heads with boxes.
+    """Oxford-IIIT pets: 7,349 cats and dogs of 37 breeds with outlines, half with head boxes.
 
     The official lists are ``trainval``, of which a part is kept for validation, and ``test``.
     Heads are annotated for ``trainval`` only: with ``target: head`` its images are divided

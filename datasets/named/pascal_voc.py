@@ -174,10 +174,10 @@ class Voc2012(_OneYear):
 @register("voc0712")
 @dataclass(kw_only=True)
 class Voc0712(_Official):
-    """Pascal VOC 2007 and 2012 as detectors use them: both ``trainval``, tested on 2007's test.
+    """Pascal VOC 2007 and 2012 as detectors use them: trained on both, tested on 2007's test.
 
-    16,551 images to train and validate on, 4,952 to test. Boxes only: some of the images that
-    2012 has masks of are test images of 2007.
+    Both ``trainval`` lists, 16,551 images, to train and validate on; 4,952 images to test.
+    Boxes only: some of the images that 2012 has masks of are test images of 2007.
 
     Attributes:
         root: folder that holds ``voc2007`` and ``voc2012``, or ``VOC2007`` and ``VOC2012``, if

@@ -57,7 +57,7 @@ class ClassFocal(ClassificationLoss):
         return self._weighted(-F.logsigmoid(margin), torch.sigmoid(-margin), target).sum(1)
 
     def _weighted(self, nll: Tensor, miss: Tensor, positive: Tensor) -> Tensor:
-        """α_t (1 - p_t)^γ (-ln p_t), of -ln p_t, of 1 - p_t, and of where the truth is an object."""
+        """α_t (1 - p_t)^γ (-ln p_t), of -ln p_t, 1 - p_t, and whether the truth is an object."""
         if self.gamma < 1:
             miss = miss.clamp(min=TINY)
         value = nll * miss**self.gamma

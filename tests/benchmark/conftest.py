@@ -9,14 +9,28 @@ from typing import Any
 
 import pytest
 
-from benchmark.config import CellConfig, CellLoss, CellPart, Train
+from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
 from datasets.base import Dataset, Split
 from datasets.cache import CachedSplit, prepare
 from datasets.sample import Sample
 from datasets.shapes import Shapes
 
 SIZE = (64, 64)
-MODEL = {"detection": ("tiny_fcos", {"width": 8}), "segmentation": ("tiny_unet", {"width": 4})}
+TINY_MASK_RCNN: dict[str, Any] = {
+    "channels": 8,
+    "head": 8,
+    "mask_channels": 8,
+    "mask_convolutions": 1,
+    "sampled": 16,
+    "anchor_sizes": [8, 16, 32],
+    "sizes_a_level": "one",
+}
+MODEL: dict[str, tuple[str, dict[str, Any]]] = {
+    "detection": ("tiny_fcos", {"width": 8}),
+    "segmentation": ("tiny_unet", {"width": 4}),
+    "instance": ("mask_rcnn_mobilenet_v3", TINY_MASK_RCNN),
+}
+LOSS = {"detection": "giou", "segmentation": "bce", "instance": "giou"}
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +58,7 @@ def make_cell() -> Callable[..., CellConfig]:
         **train: Any,
     ) -> CellConfig:
         default_model, default_options = MODEL[task]
-        loss = loss or {"detection": "giou", "segmentation": "bce"}[task]
+        loss = loss or LOSS[task]
         chosen = default_options if model_options is None else model_options
         name = model or default_model
         settings = {"epochs": 1, "batch_size": 4, "image_size": list(SIZE), **train}
@@ -52,7 +66,7 @@ def make_cell() -> Callable[..., CellConfig]:
             task=task,
             loss=CellLoss(name=loss, label=loss, options=options or {}, weight=weight),
             dataset=CellPart(name="shapes", label=dataset),
-            model=CellPart(name=name, label=name, options=chosen),
+            model=CellModel(name=name, label=name, options=chosen),
             repetition=repetition,
             seed=seed,
             train=Train(**settings),
@@ -67,7 +81,7 @@ class Handmade(Dataset):
 
     samples: list[Sample]
     classes: list[str]
-    tasks: frozenset[str] = frozenset({"detection", "segmentation"})
+    tasks: frozenset[str] = frozenset({"detection", "segmentation", "instance"})
 
     def ids(self, split: Split) -> list[str]:
         return [sample.id for sample in self.samples]

@@ -32,6 +32,7 @@ COMMANDS = [
     "curves",
     "index",
     "power",
+    "download",
 ]
 SHAPES = {"name": "shapes", "size": 64, "train": 16, "val": 6, "test": 6, "num_classes": 2}
 EXPERIMENT = {

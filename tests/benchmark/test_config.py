@@ -90,7 +90,10 @@ def test_an_override_of_train_holds_for_blocks_that_say_otherwise(file):
         ("train.lr=.inf", ["train.lr", "finite"]),
         ("name=reference", ["'reference'", "taken"]),
         ("train.lr=-1", ["train.lr", "greater than 0", "got -1"]),
-        ("matrix.boxes.task=tracking", ["matrix.boxes.task", "'detection', 'segmentation' or 'instance'"]),
+        (
+            "matrix.boxes.task=tracking",
+            ["matrix.boxes.task", "'detection', 'segmentation' or 'instance'"],
+        ),
         ("matrix.boxes.losses=[]", ["matrix.boxes.losses", "at least 1"]),
         ("matrix.boxes.losses.1.weight=0", ["losses.1.weight", "greater than 0"]),
         ("matrix.boxes.losses.9.weight=1", ["list of 2", "'9' must be a number from 0 to 1"]),
@@ -205,7 +208,10 @@ def test_the_label_of_a_sum_says_its_terms_and_weights():
         ("{sum: [3]}", "losses.0.sum.0"),
         ("{sum: [{weight: 1}]}", "losses.0.sum.0.name: missing"),
         ("{sum: [bce, {sum: [dice]}]}", "losses.0.sum.1: a sum cannot be part of a sum"),
-        ("{name: dice, sum: [bce]}", "losses.0: must have a name, a sum or parts, and one of these alone"),
+        (
+            "{name: dice, sum: [bce]}",
+            "losses.0: must have a name, a sum or parts, and one of these alone",
+        ),
         ("{sum: [bce], weight: 0}", "losses.0.weight: should be greater than 0"),
     ],
 )
@@ -228,7 +234,9 @@ def test_losses_by_place_are_crossed():
     def labels(losses):
         return [loss.shown for loss in TypeAdapter(Losses).validate_python(losses)]
 
-    assert labels({"box": ["smooth_l1", "giou"], "mask": ["bce", {"name": "dice", "weight": 2}]}) == [
+    assert labels(
+        {"box": ["smooth_l1", "giou"], "mask": ["bce", {"name": "dice", "weight": 2}]}
+    ) == [
         "smooth_l1 × bce",
         "smooth_l1 × dice weight=2",
         "giou × bce",
@@ -387,3 +395,54 @@ def test_an_override_either_applies_or_is_a_user_error(content, key, value):
         for step in key.split("."):
             node = node[int(step)] if isinstance(node, list) else node[step]
         assert node == yaml.safe_load(value)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("amp=tf32", "amp: must be false, true (the type that suits the device), bf16 or fp16"),
+        ("amp=1", "amp: must be false, true"),
+        ("compile=2", "compile: should be a valid boolean"),
+        ("ema=1", "ema: should be less than 1"),
+        ("ema=0", "ema: should be greater than 0"),
+        ("ema=true", "ema: "),
+        ("backbone_lr=0", "backbone_lr: should be greater than 0"),
+        ("backbone_lr=.inf", "backbone_lr: should be a finite number"),
+        ("freeze=head", "freeze: should be 'none', 'norm' or 'backbone'"),
+        ("multi_scale=1.5", "multi_scale: must be [low, high]"),
+        ("multi_scale=[1]", "multi_scale: must be [low, high]"),
+        ("multi_scale=[2, 1]", "multi_scale: must be [low, high]"),
+        ("multi_scale=[0.1, 1]", "multi_scale: must be [low, high]"),
+        ("multi_scale=[1, 5]", "multi_scale: must be [low, high]"),
+        ("multi_scale=[1, x]", "multi_scale: must be [low, high]"),
+        ("multi_scale=[.nan, .nan]", "multi_scale: must be [low, high]"),
+    ],
+)
+def test_wrong_settings_of_the_training_are_told(file, override, told):
+    assert f"train.{told}" in (found := message(file, f"train.{override}"))
+    assert len(found.splitlines()) == 1
+
+
+def test_a_frozen_backbone_has_no_rate(file):
+    text = message(file, "train.freeze=backbone", "train.backbone_lr=0.1")
+    assert "backbone_lr is 0.1, but freeze: backbone" in text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"amp": "bf16"},
+        {"compile": True},
+        {"ema": 0.9},
+        {"backbone_lr": 0.1},
+        {"freeze": "norm"},
+        {"multi_scale": [1, 1]},
+    ],
+)
+def test_settings_that_came_later_are_part_of_the_identity_where_they_are_used(setting):
+    assert cell(train=setting).identity() != cell().identity()
+
+
+def test_settings_that_came_later_change_no_identity_where_they_are_not():
+    spelt_out = {"compile": False, "ema": None, "backbone_lr": 1.0, "freeze": "none"}
+    assert cell(train={**spelt_out, "multi_scale": None}).identity() == cell().identity()

@@ -249,7 +249,9 @@ def test_the_identity_of_parts_is_that_of_each_and_no_label():
 
 def test_the_box_loss_of_all_places_serves_models_with_one_place_or_two():
     both = ("fcos_mobilenet_v3", "faster_rcnn_mobilenet_v3")
-    assert [loss.parts["box"].name for loss in parts_of({"parts": {"box": "iou"}}, models=both)] == [
+    assert [
+        loss.parts["box"].name for loss in parts_of({"parts": {"box": "iou"}}, models=both)
+    ] == [
         "iou",
         "iou",
     ]

@@ -17,6 +17,7 @@ from benchmark.health import (
     boxes_without_gradient,
     pixels_without_gradient,
 )
+from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import MODELS
 from benchmark.tasks import TASKS, Batch
 
@@ -100,15 +101,29 @@ def test_a_saturated_pixel_gets_no_gradient_from_bce():
 
 
 def test_the_watched_loss_has_the_attributes_and_the_state_of_the_loss():
-    loss = watched("wise_iou", momentum=0.5)
+    seen = watched("wise_iou", momentum=0.5)
+    loss = seen.loss
     assert (loss.space, loss.momentum) == ("boxes", 0.5)
-    assert watched("smooth_l1").space == "deltas"
-    share(loss, APART, TARGET)
+    assert watched("smooth_l1").loss.space == "deltas"
+    share(seen, APART, TARGET)
     other = losses.get("wise_iou", momentum=0.5)
     other.load_state_dict(loss.state_dict())
     assert loss.state_dict().keys() == other.state_dict().keys() != set()
     with pytest.raises(AttributeError, match="no_such_thing"):
         loss.no_such_thing  # noqa: B018
+
+
+def test_of_losses_by_place_those_of_boxes_are_watched_together():
+    parts = {"rpn": losses.get("iou"), "roi": losses.get("giou"), "mask": losses.get("dice")}
+    watch = Watch(boxes_without_gradient)
+    loss = watch.over(LossParts({place: Weighted(part, 1.0) for place, part in parts.items()}))
+    assert (loss.losses["rpn"].space, loss.losses["roi"].space) == ("boxes", "boxes")
+    for place in ("rpn", "roi"):
+        loss.losses[place](APART.clone().requires_grad_(), TARGET).sum().backward()
+    truth = torch.ones(1, 1, 4, 4)
+    mask = loss.losses["mask"](truth.clone().requires_grad_(), truth, truth > 0)
+    mask.sum().backward()
+    assert watch.take() == 0.5  # iou gives both disjoint boxes nothing, giou both something
 
 
 def boxes() -> tuple[torch.Tensor, ...]:
@@ -127,7 +142,7 @@ def test_values_and_gradients_stay_the_same_to_the_bit(name):
     torch.manual_seed(0)
     pred, *truth = masks() if name in losses.MASK else boxes()
     results = []
-    for loss in (losses.get(name), watched(name)):
+    for loss in (losses.get(name), watched(name).loss):
         given = pred.clone().requires_grad_()
         value = loss(given, *truth)
         value.sum().backward()

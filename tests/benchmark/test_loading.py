@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.loading import EpochBatches, TrainingSet, steps_per_epoch, training_batches
+from benchmark.loading import (
+    EpochBatches,
+    TrainingSet,
+    step_size,
+    steps_per_epoch,
+    training_batches,
+)
 from benchmark.tasks import Batch
 
 AUGMENT = {"hflip": 0.5, "vflip": 0.5, "scale": [0.7, 1.4], "colour": 0.5}
@@ -31,11 +37,13 @@ def same(one: Batch, two: Batch) -> bool:
     pairs += zip(one.labels, two.labels, strict=True)
     if one.semantic is not None and two.semantic is not None:
         pairs.append((one.semantic, two.semantic))
-    alike = (one.semantic is None) == (two.semantic is None)
+    if one.masks is not None and two.masks is not None:
+        pairs += zip(one.masks, two.masks, strict=True)
+    alike = (one.semantic is None, one.masks is None) == (two.semantic is None, two.masks is None)
     return alike and all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("task", ["detection", "segmentation"])
+@pytest.mark.parametrize("task", ["detection", "segmentation", "instance"])
 def test_batches_do_not_depend_on_the_number_of_workers(make_cell, shapes_splits, task):
     cell = make_cell(task, augment=AUGMENT)
     alone, helped = (epochs(cell, shapes_splits["train"], 2, n) for n in (0, 2))
@@ -100,6 +108,25 @@ def test_a_detector_gets_boxes_and_a_segmenter_masks(make_cell, shapes_splits):
     assert sum(map(len, segmentation.boxes)) == 0
 
 
+def test_a_model_of_instances_gets_a_mask_for_each_box_and_what_a_detector_gets(
+    make_cell, shapes_splits
+):
+    split = shapes_splits["train"]
+    detection, instance = (
+        epochs(make_cell(task, model="one", augment=AUGMENT), split, 1)[0][0]
+        for task in ("detection", "instance")
+    )
+    assert detection.masks is None
+    assert instance.semantic is None
+    assert torch.equal(detection.images, instance.images)
+    for boxes, own, masks in zip(detection.boxes, instance.boxes, instance.masks, strict=True):
+        assert torch.equal(boxes, own)
+        assert masks.dtype == torch.uint8
+        assert masks.shape == (len(own), 64, 64)
+        assert masks.sum((1, 2)).gt(0).all()
+        assert masks.max() == 1
+
+
 def test_without_augmentation_a_batch_holds_the_cached_samples(make_cell, shapes_splits):
     split = shapes_splits["train"]
     cell = make_cell(augment={"hflip": 0.0})
@@ -125,7 +152,8 @@ def test_collate_keeps_the_layout_and_the_pairing():
     boxes = [np.zeros((n, 4), np.float32) for n in (0, 2)]
     labels = [np.arange(n, dtype=np.int64) for n in (0, 2)]
     masks = [np.full((2, 3), value, np.uint8) for value in (0, 255)]
-    batch = Batch.collate(list(zip(images, boxes, labels, masks, strict=True)))
+    instances = [np.full((n, 2, 3), n, np.uint8) for n in (0, 2)]
+    batch = Batch.collate(list(zip(images, boxes, labels, masks, instances, strict=True)))
     moved = batch.to(torch.device("cpu"))
     for found in (batch, moved):
         assert found.images.shape == (2, 3, 2, 3)
@@ -135,3 +163,39 @@ def test_collate_keeps_the_layout_and_the_pairing():
         assert found.labels[1].tolist() == [0, 1]
         assert found.semantic is not None
         assert found.semantic[1].eq(255).all()
+        assert found.masks is not None
+        assert [m.shape for m in found.masks] == [(0, 2, 3), (2, 2, 3)]
+
+
+def sizes(cell, epochs=2, steps=20):
+    return [step_size(cell, e, s) for e in range(1, 1 + epochs) for s in range(1, 1 + steps)]
+
+
+def test_without_multi_scale_every_step_has_the_cells_size(make_cell):
+    assert set(sizes(make_cell(image_size=[48, 64]))) == {(48, 64)}
+
+
+def test_sizes_of_the_steps_lie_in_the_range_and_differ(make_cell):
+    cell = make_cell(image_size=[128, 256], multi_scale=[0.5, 1.5])
+    found = sizes(cell, steps=100)
+    assert {height for height, _ in found} == {64, 96, 128, 160, 192}
+    assert {width for _, width in found} == set(range(128, 385, 32))
+    # One factor for both sides, so they differ from 1 to 2 by rounding alone.
+    assert all(abs(width - 2 * height) <= 32 + 16 for height, width in found)
+    assert sizes(cell)[:20] != sizes(cell)[20:]
+
+
+def test_sides_are_multiples_of_16_where_the_cells_are_and_never_too_small(make_cell):
+    cell = make_cell(image_size=[48, 64], multi_scale=[0.25, 1.0])
+    found = sizes(cell)
+    assert {height for height, _ in found} == {32, 48}
+    assert {width for _, width in found} == {32, 48, 64}
+
+
+def test_all_losses_train_at_the_same_sizes_and_repetitions_at_their_own(make_cell):
+    def of(**more):
+        return sizes(make_cell(multi_scale=[0.5, 2.0], **more))
+
+    assert of() == of(loss="l1", weight=3.0)
+    assert of() != of(repetition=1)
+    assert of() != of(seed=1)

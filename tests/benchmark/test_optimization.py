@@ -37,6 +37,44 @@ def test_frozen_weights_are_left_out():
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 0]
 
 
+def backbone_and_head() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_backbones_rate_is_a_fraction_of_the_others_at_every_step(name, schedule):
+    model = backbone_and_head()
+    train = Train(optimizer=name, schedule=schedule, lr=0.5, backbone_lr=0.1, weight_decay=0.25)
+    optimizer = make_optimizer(model, train, list(model[0].parameters()))
+    follows = make_schedule(optimizer, train, 9)
+    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    for _ in range(9):
+        slow, slow_bias, fast, fast_bias = (groups[id(p)] for p in model.parameters())
+        assert slow["lr"] == slow_bias["lr"] == pytest.approx(0.1 * fast["lr"], rel=1e-12)
+        assert fast["lr"] == fast_bias["lr"] == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        follows.step()
+    assert [g["weight_decay"] for g in (slow, slow_bias, fast, fast_bias)] == [0.25, 0, 0.25, 0]
+
+
+def test_a_factor_of_one_makes_no_groups_of_the_backbone():
+    model = backbone_and_head()
+    optimizer = make_optimizer(model, Train(), list(model[0].parameters()))
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
+
+
+def test_a_step_of_the_backbone_by_hand():
+    """Plain SGD: w -= factor · lr · g."""
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
+    for p in model.parameters():
+        nn.init.constant_(p, 2.0)
+        p.grad = torch.ones(1, 1)
+    train = Train(optimizer="sgd", lr=0.5, backbone_lr=0.2, momentum=0, weight_decay=0)
+    make_optimizer(model, train, list(model[0].parameters())).step()
+    assert [p.item() for p in model.parameters()] == pytest.approx([1.9, 1.5])
+
+
 def test_sgd_by_hand():
     """Momentum .5: v = g + decay w, w -= lr v; then v = .5 v + g + decay w."""
     model = nn.Linear(1, 1, bias=False)

@@ -40,6 +40,7 @@ class Thing:
     names: list[str] = field(default_factory=lambda: ["a"])
     share: float | None = None
     derived: int = field(init=False, default=7)
+    newer: dict[int, str] = field(default_factory=dict, metadata={"added": True})
 
     def __post_init__(self) -> None:
         if self.beta < 0:
@@ -61,7 +62,7 @@ REGISTERED = [
 
 def test_the_options_of_a_class_are_its_fields():
     fields = option_fields(Thing)
-    assert list(fields) == ["root", "beta", "count", "form", "pair", "names", "share"]
+    assert list(fields) == ["root", "beta", "count", "form", "pair", "names", "share", "newer"]
     assert fields["root"] == (str, ...)
     assert fields["beta"] == (float, 1.5)
     assert fields["names"] == (list[str], ["a"])
@@ -111,6 +112,12 @@ def test_options_left_out_take_their_defaults_and_the_result_builds_the_object()
         "share": None,
     }
     assert build(Thing, resolved, "here").beta == 3.0
+
+
+def test_an_added_option_is_left_out_at_its_default():
+    assert "newer" not in resolve_options(Thing, {"root": "x", "newer": {}}, "here")
+    resolved = resolve_options(Thing, {"root": "x", "newer": {"3": "a"}}, "here")
+    assert resolved["newer"] == {"3": "a"}  # as a stored configuration has it
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,9 @@ def test_an_image_may_lose_all_its_boxes():
 def test_images_without_boxes_or_masks_are_fine(options):
     augmentation: Any = Augmentation(options, 32, 32)
     for seed in range(5):
-        image, boxes, labels, mask, _ = augmentation(picture(32, 32), NO_BOXES, NO_LABELS, None, seed)
+        image, boxes, labels, mask, _ = augmentation(
+            picture(32, 32), NO_BOXES, NO_LABELS, None, seed
+        )
         assert image.shape == (32, 32, 3)
         assert image.dtype == np.uint8
         assert boxes.shape == (0, 4)

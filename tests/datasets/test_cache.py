@@ -1,5 +1,6 @@
 """The cache: right values, shared, mapped, and rebuilt when it is stale or damaged."""
 
+import errno
 import json
 import os
 import pickle
@@ -19,6 +20,7 @@ import pytest
 
 from datasets.base import SPLITS, Dataset
 from datasets.cache import CachedSplit, open_cached, prepare, warn_of_dropped_boxes
+from datasets.cache_files import Shards, crc_of
 from datasets.letterbox import Letterbox
 from datasets.sample import DatasetError, Sample
 from datasets.shapes import Shapes
@@ -108,7 +110,7 @@ def test_a_wide_image_by_hand(tmp_path):
     mask[32:] = 255
     np.testing.assert_array_equal(cached.semantic(0), mask)
     assert cached.image_size == (64, 64)
-    assert (cached.ids, cached.classes) == (["train"], ["a", "b"])
+    assert (list(cached.ids), cached.classes) == (["train"], ["a", "b"])
     assert cached.path(0) == str(tmp_path / "train.npz")
     assert len(cached) == 1
 
@@ -213,45 +215,90 @@ def test_a_changed_file_makes_it_stale(source, tmp_path, change):
 
 
 def _truncate(folder):
-    with (folder / "images.npy").open("r+b") as file:
+    with (folder / "images-00000.bin").open("r+b") as file:
         file.truncate(200)
 
 
-def _flip_a_bit(folder):
-    data = bytearray((folder / "boxes.npy").read_bytes())
+def _flip_a_bit(folder, name="boxes.bin"):
+    data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1
-    (folder / "boxes.npy").write_bytes(data)
+    (folder / name).write_bytes(data)
 
 
-def _edit_meta(folder):
-    meta = json.loads((folder / "meta.json").read_text())
-    del meta["arrays"]["labels"]["crc"]
-    (folder / "meta.json").write_text(json.dumps(meta))
+def _edit_checks(folder):
+    checks = json.loads((folder / "checks.json").read_text())
+    del checks["labels.bin"]["crc"]
+    (folder / "checks.json").write_text(json.dumps(checks))
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (_truncate, "images.npy has not the size"),
-        (_flip_a_bit, "boxes.npy has changed"),
-        (lambda folder: (folder / "labels.npy").unlink(), "labels.npy"),
-        (lambda folder: (folder / "meta.json").unlink(), "meta.json"),
-        (lambda folder: (folder / "meta.json").write_text("{"), "damaged"),
-        (lambda folder: (folder / "meta.json").write_text("[]"), "damaged"),
-        (_edit_meta, "damaged.*crc"),
-    ],
-)
-def test_a_damaged_cache_is_built_anew_and_says_so(source, tmp_path, damage, message):
+DAMAGES = [
+    (_truncate, "images-00000.bin has not the size"),
+    (_flip_a_bit, "boxes.bin has changed"),
+    (lambda folder: _flip_a_bit(folder, "semantic-00000.bin"), "semantic-00000.bin has changed"),
+    (lambda folder: (folder / "labels.bin").unlink(), "labels.bin"),
+    (lambda folder: (folder / "meta.json").unlink(), "meta.json"),
+    (lambda folder: (folder / "meta.json").write_text("{"), "damaged"),
+    (lambda folder: (folder / "meta.json").write_text("[]"), "damaged"),
+    (lambda folder: (folder / "checks.json").write_text("[]"), "damaged"),
+    (_edit_checks, "damaged.*crc"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES)
+@pytest.mark.parametrize("settled", [True, False], ids=["old", "just built"])
+def test_a_damaged_cache_is_built_anew_and_says_so(source, tmp_path, damage, message, settled):
     dataset, cache = Files(str(source)), tmp_path / "cache"
     whole = prepare_quietly(dataset, "train", (16, 16), cache)
+    folder = whole.folder
     expected = whole.image(0).copy(), whole.boxes(0)
     del whole
-    damage(next(cache.glob("Files-*16x16-*[!k]")))
+    if settled:
+        record_as_old(folder)
+        prepare_quietly(dataset, "train", (16, 16), cache)
+    damage(folder)
     with pytest.warns(UserWarning, match=f"{message}.*built anew"):
         rebuilt = prepare(dataset, "train", (16, 16), cache)
     np.testing.assert_array_equal(rebuilt.image(0), expected[0])
     np.testing.assert_array_equal(rebuilt.boxes(0), expected[1])
     prepare_quietly(dataset, "train", (16, 16), cache)
+
+
+def record_as_old(folder):
+    """Note the files' times as if they had been read long after they were written."""
+    path = folder / "checks.json"
+    checks = json.loads(path.read_text())
+    for name, facts in checks.items():
+        status = (folder / name).stat()
+        facts["times"] = [status.st_mtime_ns, status.st_ctime_ns]
+    path.write_text(json.dumps(checks))
+
+
+def test_files_are_read_again_only_where_their_times_say_so(source, tmp_path, monkeypatch):
+    dataset, cache = Files(str(source)), tmp_path / "cache"
+    folder = prepare_quietly(dataset, "train", (16, 16), cache).folder
+    read = []
+    monkeypatch.setattr(
+        "datasets.cache_check.crc_of", lambda path: read.append(path.name) or crc_of(path)
+    )
+    everything = {path.name for path in folder.glob("*.bin")}
+
+    def opening_reads():
+        read.clear()
+        prepare_quietly(dataset, "train", (16, 16), cache)
+        return set(read)
+
+    # What was written a moment ago could be written to again without another time.
+    assert opening_reads() == everything
+    monkeypatch.setattr("datasets.cache_check.SETTLED_NS", -(10**18))
+    assert opening_reads() == everything
+    assert opening_reads() == set()
+    os.utime(folder / "labels.bin")
+    assert opening_reads() == {"labels.bin"}
+    assert opening_reads() == set()
+    # A file that was complete long before the last one is not read again even the first time.
+    cache = tmp_path / "another"
+    prepare_quietly(dataset, "train", (16, 16), cache)
+    assert opening_reads() == set()
 
 
 def test_images_are_mapped_not_loaded_and_cannot_be_written(source, tmp_path):
@@ -281,8 +328,7 @@ def test_it_travels_to_another_process_as_a_path(source, tmp_path):
 def test_opening_what_is_no_cache_is_an_error(tmp_path):
     with pytest.raises(DatasetError, match="nowhere: not a cached data set"):
         open_cached(tmp_path / "nowhere")
-    (tmp_path / "meta.json").write_text('{"arrays": ["images"]}')
-    (tmp_path / "images.npy").touch()
+    (tmp_path / "meta.json").write_text('{"count": 1}')
     with pytest.raises(DatasetError, match="not a cached data set"):
         open_cached(tmp_path)
 
@@ -343,9 +389,26 @@ def test_a_file_that_vanished_is_named(source, tmp_path, monkeypatch):
 def test_a_full_disk_is_an_error_not_a_crash(source, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(
-        DatasetError, match=r"images.npy: needs 2,304 bytes, but only 1,000 are free"
+        DatasetError, match="the images of 3 samples need 2,304 bytes, but only 1,000 are free"
     ):
         prepare(Files(str(source)), "train", (16, 16), tmp_path / "cache")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2304 - 1))
+    with pytest.raises(DatasetError, match=r"the images of .* need 2,304 bytes"):
+        prepare(Files(str(source)), "train", (16, 16), tmp_path / "cache")
+
+
+def test_a_disk_that_fills_up_later_is_an_error_and_nothing_is_left(source, tmp_path, monkeypatch):
+    write = Shards.write
+
+    def refuse(self, index, values):
+        if index == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, index, values)
+
+    monkeypatch.setattr(Shards, "write", refuse)
+    with pytest.raises(DatasetError, match=r"the disk filled up while 3 samples were decoded"):
+        prepare(Files(str(source)), "train", (16, 16), tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] in ([], [".lock"])
 
 
 def test_label_noise_reaches_the_training_split_alone(tmp_path):

@@ -1,6 +1,7 @@
 """COCO JSON."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,48 @@ def test_one_file_a_split(tmp_path):
     assert data.load("val2017/x").image.shape == (HEIGHT, WIDTH, 3)
 
 
+def test_a_subset_is_drawn_from_the_training_images_alone(tmp_path):
+    names = [f"{letter}{digit}" for letter in "abcde" for digit in range(10)]
+    write(tmp_path, content(names=names))
+
+    def ids(**options):
+        data = Coco(root=str(tmp_path), **OPTIONS, **options)
+        return {split: data.ids(split) for split in SPLITS}
+
+    whole = ids()
+    ten = ids(subset=10)
+    assert len(ten["train"]) == 10
+    assert set(ten["train"]) < set(whole["train"])
+    assert (ten["val"], ten["test"]) == (whole["val"], whole["test"])
+    assert ids(subset=10) == ten
+    assert ids(subset=10, subset_seed=1)["train"] != ten["train"]
+    assert set(ten["train"]) < set(ids(subset=0.5)["train"])
+    everywhere = ids(subset=0.5, subset_of=list(SPLITS))
+    assert [len(everywhere[split]) for split in SPLITS] == [15, 5, 5]
+    # Written down once: another result means that published subsets have moved.
+    assert ids(subset=4)["train"] == SUBSET
+
+
+SUBSET = ["a6", "a9", "c5", "e8"]
 BOX = {"category_id": 3, "bbox": [0, 0, 2, 2]}
+
+
+def test_names_with_backslashes_and_other_letters(tmp_path):
+    data = content(BOX, names=["ä", "b", "c"])
+    write(tmp_path, data)
+    data["images"][0]["file_name"] = "dunkel\\ä.png"
+    (tmp_path / "images" / "dunkel").mkdir()
+    (tmp_path / "images" / "ä.png").rename(tmp_path / "images" / "dunkel" / "ä.png")
+    (tmp_path / "all.json").write_bytes(json.dumps(data, ensure_ascii=False).encode())
+    assert len(Coco(root=str(tmp_path), **OPTIONS).load("dunkel/ä").boxes) == 1
+
+
+def test_a_data_set_travels_to_another_process_without_its_annotation(tmp_path):
+    data = read(tmp_path, *[{**BOX, "segmentation": [RECTANGLE * 50]}] * 200)
+    assert (tmp_path / "all.json").stat().st_size > 200_000
+    copy = pickle.dumps(data)
+    assert len(copy) < 10_000
+    assert len(pickle.loads(copy).load("a").boxes) == 200
 
 
 @pytest.mark.parametrize(
@@ -313,6 +355,10 @@ def test_files_that_disagree_on_a_category(tmp_path):
         ({"classes": ["dgo"]}, r"class 'dgo' is not in the list \(did you mean 'dog'\?"),
         ({"classes": ["dog", "dog"]}, "given 2 times"),
         ({"images": "photos"}, "photos: no such folder"),
+        ({"subset": 0}, "subset: 0 must be a whole number from 1 to 1"),
+        ({"subset": 2}, "subset: 2 must be a whole number from 1 to 1"),
+        ({"subset": 1.0}, "subset: 1.0 must be .* or a share between 0 and 1"),
+        ({"subset": 1, "subset_of": ["tain"]}, "subset_of: 'tain' is not one of train, val, test"),
         ({"annotations": "{split}.json"}, r"train\.json: no such file or folder; say what"),
         ({"annotations": "none.json"}, r"none\.json: cannot be read \(No such file"),
     ],

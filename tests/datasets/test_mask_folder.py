@@ -173,3 +173,101 @@ def test_brick_walls(data_folder):
     sample = data.load("a_0_10")
     stored = np.array(Image.open(root / "crack_detection_224_masks" / "a_0_10.png"))
     assert np.array_equal(sample.semantic == 1, stored == 255)
+
+
+# Label ids and train ids as Cityscapes writes them; 255 is what is not evaluated.
+TRAIN_IDS = np.array([[0, 1, 18, 255], [0, 0, 0, 0], [13, 13, 13, 13]], np.uint8)
+
+
+def write_cityscapes(root: Path, mask=TRAIN_IDS) -> None:
+    for split, city in (("train", "aachen"), ("train", "bochum"), ("val", "munster")):
+        for i in range(3):
+            name = f"{city}/{city}_{i:06d}_000019"
+            picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            save(root / "leftImg8bit" / split / f"{name}_leftImg8bit.png", picture)
+            masks = root / "gtFine" / split
+            save(masks / f"{name}_gtFine_labelTrainIds.png", mask)
+            save(masks / f"{name}_gtFine_instanceIds.png", mask)
+
+
+CITYSCAPES = {
+    "images": "leftImg8bit/{split}",
+    "masks": "gtFine/{split}",
+    "image_suffix": "_leftImg8bit",
+    "mask_suffix": "_gtFine_labelTrainIds",
+    "kind": "index",
+    "test": "val",
+}
+
+
+def test_cityscapes(tmp_path):
+    write_cityscapes(tmp_path)
+    values = {0: "road", 1: "sidewalk", 13: "car", 18: "bicycle"}
+    data = MaskFolder(root=str(tmp_path), **CITYSCAPES, values=values)
+    assert data.classes == ["road", "sidewalk", "car", "bicycle"]
+    assert data.ids("test") == [f"val/munster/munster_{i:06d}_000019" for i in range(3)]
+    assert len(data.ids("train")) + len(data.ids("val")) == 6
+    sample = data.load(data.ids("test")[0])
+    assert sample.semantic.tolist() == [[1, 2, 4, 255], [1, 1, 1, 1], [3, 3, 3, 3]]
+    assert data.problems() == []
+    (tmp_path / "gtFine/val/munster/munster_000000_000019_gtFine_labelTrainIds.png").unlink()
+    data = MaskFolder(root=str(tmp_path), **CITYSCAPES, values=values)
+    with pytest.raises(DatasetError, match=r"no 'munster_000000_000019_gtFine_labelTrainIds'"):
+        data.load("val/munster/munster_000000_000019")
+
+
+def test_values_that_share_a_class_and_values_that_are_none(tmp_path):
+    write_cityscapes(tmp_path)
+    values = {0: "flat", 1: "flat", 13: "background", 18: "ignore"}
+    data = MaskFolder(root=str(tmp_path), **CITYSCAPES, values=values)
+    assert data.classes == ["flat"]
+    semantic = data.load(data.ids("test")[0]).semantic
+    assert semantic.tolist() == [[1, 1, 255, 255], [1, 1, 1, 1], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(("others", "value"), [("ignore", 255), ("background", 0)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_values_that_are_not_listed(tmp_path, others, value, dtype):
+    # As ADE20K's: 1 to 150, and 0 for everything else.
+    write(tmp_path, np.array([[0, 1, 4, 150]] * 3, dtype))
+    options = {"root": str(tmp_path), "kind": "index", "values": {1: "wall", 4: "floor"}}
+    data = MaskFolder(**options, others=others)
+    assert data.load("a").semantic[0].tolist() == [value, 1, 2, value]
+    with pytest.raises(DatasetError, match=r"a\.png: mask holds the values 0, 150, which 'values'"):
+        MaskFolder(**options).load("a")
+    ordered = MaskFolder(**options, others=others, classes=["floor", "wall"])
+    assert ordered.load("a").semantic[0].tolist() == [value, 2, 1, value]
+
+
+def test_values_of_a_stored_configuration_are_text(tmp_path):
+    write(tmp_path, INDEX)
+    text = {"0": "floor", "1": "wall", "2": "crack"}
+    data = MaskFolder(root=str(tmp_path), kind="index", values=text)
+    assert data.load("a").semantic.tolist() == (INDEX + np.uint8(1) * (INDEX != 255)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"values": {1: "wall"}}, "values: has no effect on binary masks; add 'kind: index'"),
+        ({"kind": "index", "values": {-1: "wall"}}, r"values: -1 must lie in 0\.\.65534"),
+        (
+            {"kind": "index", "values": {1: "wall", 2: "roof"}, "classes": ["wall"]},
+            "values: 2 means 'roof'; allowed are background, ignore, wall",
+        ),
+        ({"kind": "index", "values": {1: "ignore"}}, "classes: no class names"),
+    ],
+)
+def test_wrong_values(tmp_path, options, message):
+    write(tmp_path, INDEX)
+    with pytest.raises(DatasetError, match=message):
+        MaskFolder(root=str(tmp_path), **options)
+
+
+def test_image_suffix_in_one_folder(tmp_path):
+    for name in "abc":
+        save(tmp_path / "all" / f"{name}_photo.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+        save(tmp_path / "all" / f"{name}.png", MASK)
+    data = MaskFolder(root=str(tmp_path), images="all", masks="all", image_suffix="_photo")
+    assert sorted(i for split in SPLITS for i in data.ids(split)) == ["a", "b", "c"]
+    assert [path.name for path in data.files("a")] == ["a_photo.png", "a.png"]

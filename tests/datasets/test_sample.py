@@ -45,6 +45,7 @@ def test_a_sample_that_keeps_the_contract_is_returned(sample):
         ({"labels": np.array([2], np.int64)}, "outside 0..1"),
         ({"labels": np.array([-1], np.int64)}, "outside 0..1"),
         ({"instance_masks": np.ones((2, 4, 6), np.bool_)}, "instance masks have shape"),
+        ({"instance_masks": np.ones((1, 4, 6), np.uint8)}, "instance masks must be bool"),
         ({"semantic": np.zeros((6, 4), np.uint8)}, "but the image is"),
         ({"semantic": np.full((4, 6), 3, np.uint8)}, "class index 3"),
     ],

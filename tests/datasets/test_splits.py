@@ -196,3 +196,12 @@ def test_brick_walls_are_split_by_photo(data_folder):
     assert sum(len(data.ids(split)) for split in SPLITS) == 240
     for split, share in SHARES.items():
         assert abs(len(data.ids(split)) / 240 - share) < 0.05
+
+
+def test_a_place_given_to_one_split_is_no_other_ones(tmp_path):
+    for split in ("train", "val"):
+        write_pairs(tmp_path, "abcdefgh", split)
+    folders = {"root": str(tmp_path), "images": "images/{split}", "masks": "masks/{split}"}
+    data = MaskFolder(**folders, test="val")
+    assert data.ids("test") == [f"val/{name}" for name in "abcdefgh"]
+    assert sorted(data.ids("train") + data.ids("val")) == [f"train/{name}" for name in "abcdefgh"]

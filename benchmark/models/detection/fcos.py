@@ -45,6 +45,9 @@ BOX_LOSS = get("giou")
 CLASS_LOSS = get("class_focal")
 """What torchvision has at the two places."""
 
+CLASS_LAYERS = ("head.classification_head.cls_logits.",)
+"""Starts of the names of parameters whose shape follows the number of classes."""
+
 
 @dataclass(frozen=True)
 class FCOSSpec(DetectorSpec):
@@ -100,7 +103,12 @@ class FCOSMobileNetSpec(FCOSSpec):
             detections_per_img=self.detections,
         )
         published = MobileNet_V3_Large_Weights.IMAGENET1K_V2
-        load_weights(network, self.weights, backbone=(published, network.backbone.body))
+        load_weights(
+            network,
+            self.weights,
+            backbone=(published, network.backbone.body),
+            class_layers=CLASS_LAYERS,
+        )
         return TorchvisionFCOS(network, strides)
 
 
@@ -134,7 +142,7 @@ class FCOSResNetSpec(FCOSSpec):
             self.weights,
             backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
             full=FCOS_ResNet50_FPN_Weights.COCO_V1,
-            class_layers=("head.classification_head.cls_logits.",),
+            class_layers=CLASS_LAYERS,
         )
         return TorchvisionFCOS(network, [8, 16, 32, 64, 128])
 

@@ -48,6 +48,9 @@ BOX_LOSS = get("l1")
 CLASS_LOSS = get("class_focal")
 """What torchvision has at the two places."""
 
+CLASS_LAYERS = ("head.classification_head.cls_logits.",)
+"""Starts of the names of parameters whose shape follows the number of classes."""
+
 RATIOS = (0.5, 1.0, 2.0)
 SCALES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
 """Height by width, and size, of the nine anchors of a location."""
@@ -67,7 +70,7 @@ class RetinaNetSpec(DetectorSpec):
 @register("retinanet_resnet50")
 @dataclass(frozen=True)
 class RetinaNetResNetSpec(RetinaNetSpec):
-    """torchvision's RetinaNet with ResNet-50, a pyramid of strides 8 to 128, anchors from 32 pixels.
+    """torchvision's RetinaNet with ResNet-50, strides 8 to 128, anchors from 32 pixels.
 
     Its batch norms are trained, also those of published weights, which torchvision freezes.
 
@@ -94,7 +97,7 @@ class RetinaNetResNetSpec(RetinaNetSpec):
             self.weights,
             backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
             full=RetinaNet_ResNet50_FPN_Weights.COCO_V1,
-            class_layers=("head.classification_head.cls_logits.",),
+            class_layers=CLASS_LAYERS,
         )
         if self.weights == "full":
             # These weights were trained with norms that divide by the plain deviation.
@@ -154,7 +157,9 @@ class RetinaNetMobileNetSpec(RetinaNetSpec):
             detections_per_img=self.detections,
         )
         published = MobileNet_V3_Large_Weights.IMAGENET1K_V2
-        load_weights(network, self.weights, backbone=(published, backbone.body))
+        load_weights(
+            network, self.weights, backbone=(published, backbone.body), class_layers=CLASS_LAYERS
+        )
         return TorchvisionRetinaNet(network, strides)
 
 

@@ -5,6 +5,7 @@ Liu et al., 2016, arXiv:1512.02325; SSDlite is Sandler et al., 2018, arXiv:1801.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -15,12 +16,12 @@ from torchvision.models import MobileNet_V3_Large_Weights, VGG16_Weights, mobile
 from torchvision.models.detection import (
     SSD300_VGG16_Weights,
     SSDLite320_MobileNet_V3_Large_Weights,
-    ssd300_vgg16,
 )
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.ssd import SSD
+from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
+from torchvision.models.vgg import cfgs, make_layers
 
 from benchmark.models.base import (
     BoxTerm,
@@ -50,6 +51,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 LAST_MAP = 13
 """The block of MobileNetV3-Large whose expansion is SSDlite's first map, of stride 16."""
+
+SSD300_RATIOS = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
+SSD300_SCALES = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05]
+SSD300_STEPS = [8, 16, 32, 64, 100, 300]
+"""Of each map's default boxes: sides' ratios, size as a fraction of the image, distance in pixels.
+
+The last of the sizes belongs to the geometric mean with the one before it."""
 
 SMALLEST_SSD300 = 272
 """Shortest side whose last map has a pixel, among multiples of 16."""
@@ -102,7 +110,7 @@ class SSDLiteSpec(SSDSpec):
             weights=None, norm_layer=norm, width_mult=self.width, reduced_tail=not published
         )
         if not published:
-            _initialise(classifier)
+            _initialise(classifier, partial(nn.init.normal_, std=0.03))
         backbone = SSDLiteFeatureExtractorMobileNet(classifier.features, LAST_MAP, norm, self.width)
         anchors = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.2, max_ratio=0.95)
         head = SSDLiteHead(
@@ -152,33 +160,35 @@ class SSD300Spec(SSDSpec):
         check_weights(self.weights)
 
     def build(self, num_classes: int) -> DetectionModel:
-        network = ssd300_vgg16(
-            weights=None,
-            weights_backbone=None,
-            num_classes=num_classes + 1,
+        # torchvision's own builder makes the whole classifier first, most of it for nothing.
+        features = make_layers(cfgs["D"], batch_norm=False)
+        _initialise(features, partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"))
+        network = SSD(
+            SSDFeatureExtractorVGG(features, highres=False),
+            DefaultBoxGenerator(SSD300_RATIOS, scales=SSD300_SCALES, steps=SSD300_STEPS),
+            (300, 300),
+            num_classes + 1,
+            image_mean=[0.48235, 0.45882, 0.40784],
+            image_std=[1 / 255, 1 / 255, 1 / 255],
             score_thresh=self.score_threshold,
             nms_thresh=self.nms_threshold,
             detections_per_img=self.detections,
         )
-        extractor = network.backbone
         load_weights(
             network,
             self.weights,
-            backbone=(
-                VGG16_Weights.IMAGENET1K_FEATURES,
-                nn.Sequential(*extractor.features, *extractor.extra[0][:-1]),
-            ),
+            backbone=(VGG16_Weights.IMAGENET1K_FEATURES, features),
             full=SSD300_VGG16_Weights.COCO_V1,
             class_layers=("head.classification_head.",),
         )
         return SSD300(network)
 
 
-def _initialise(module: nn.Module) -> None:
-    """What torchvision's SSDlite starts from, where that is not a trained classifier."""
+def _initialise(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
+    """Weights of convolutions as drawn, their biases 0: where torchvision's SSD starts from."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.normal_(layer.weight, std=0.03)
+            draw(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
@@ -200,6 +210,9 @@ class TorchvisionSSD(DetectionModel):
 
     backbone: ClassVar[tuple[str, ...]] = ("network.backbone.features",)
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, network: SSD) -> None:
         super().__init__()
         self.network = network
@@ -220,11 +233,12 @@ class TorchvisionSSD(DetectionModel):
 
     def _outputs(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The head's outputs ``[B, A, ...]``, and the default boxes ``[A, 4]``."""
-        features = list(self.network.backbone(self.renormalised(images)).values())
         size = (images.shape[-2], images.shape[-1])
+        generator = self.generator(size)
+        features = list(self.network.backbone(self.renormalised(images)).values())
         # Of the maps it reads the size, the device and the type, which autocast makes 16-bit.
         maps = [level[:1, :1].float() for level in features]
-        (anchors,) = self.generator(size)(ImageList(images[:1], [size]), maps)
+        (anchors,) = generator(ImageList(images[:1], [size]), maps)
         return self.network.head(features), anchors
 
     def losses(
@@ -270,10 +284,7 @@ class SSD300(TorchvisionSSD):
 
     def __init__(self, network: SSD) -> None:
         super().__init__(network)
-        made_for_300 = network.anchor_generator
-        self.elsewhere = DefaultBoxGenerator(
-            made_for_300.aspect_ratios, scales=made_for_300.scales, steps=None
-        )
+        self.elsewhere = DefaultBoxGenerator(SSD300_RATIOS, scales=SSD300_SCALES)
 
     def generator(self, size: tuple[int, int]) -> DefaultBoxGenerator:
         if min(size) < SMALLEST_SSD300:

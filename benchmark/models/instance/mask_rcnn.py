@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
@@ -25,10 +26,20 @@ from benchmark.models.base import (
 )
 from benchmark.models.rcnn import MobileNetSpec, ResNet50Spec, TwoStage, TwoStageSpec
 from benchmark.models.two_stage import Maps, Sampled, at_least_one
-from losses import MaskLoss, get
+from losses import MaskLoss
 
-MASK_LOSS: MaskLoss = get("bce")
-"""What torchvision has at the place of masks."""
+
+@dataclass(frozen=True, kw_only=True)
+class SharesBCE(MaskLoss):
+    """Binary cross entropy with targets between 0 and 1, mean over pixels; torchvision's."""
+
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        values = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return values.mean((1, 2, 3))
+
+
+MASK_LOSS = SharesBCE()
+"""Stands at the place of masks where an experiment names no loss."""
 
 MASK_REGION = 14
 """Side of what is pooled of a region for its mask, which has twice this side."""
@@ -44,9 +55,10 @@ class MaskSpec(TwoStageSpec):
     Attributes:
         mask_channels: of the mask head.
         mask_convolutions: of the mask head, before it doubles the sides.
-        mask_targets: what masks are learned from, the object's share of each pixel of the
-            region, 0 to 1 (``soft``), or whether that is half at least (``binary``). Losses that
-            take no shares (``soft_targets`` of a loss) get the latter in any case.
+        mask_targets: what torchvision's own mask loss learns from: the share of each pixel of the
+            region that the object covers, 0 to 1 (``soft``, as in torchvision), or whether that
+            is half at least (``binary``, as in Detectron2). A loss that an experiment names for
+            the masks always gets the latter, since mask losses have a meaning for 0 and 1 only.
     """
 
     task: ClassVar[str] = "instance"
@@ -122,7 +134,7 @@ class MaskRCNN(TwoStage, InstanceModel):
         logits = self._mask_logits(features, sampled, images)
         truth = _mask_targets(masks, sampled, logits.shape[-1])
         mask_loss: MaskLoss = loss_at(loss, "mask", MASK_LOSS)
-        if not (self.soft_targets and mask_loss.soft_targets):
+        if mask_loss is not MASK_LOSS or not self.soft_targets:
             truth = (truth >= 0.5).float()
         values = mask_loss(logits, truth, torch.ones_like(truth, dtype=torch.bool))
         found.mask["mask"] = BoxTerm(values, at_least_one(len(values), values))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from benchmark.models.base import ModelSpec, SegmentationModel
+from benchmark.models.pyramids import check_norm_momentum
 from benchmark.models.weights import check_weights
 
 AUXILIARY = ("aux_classifier.",)
@@ -46,8 +47,7 @@ class MobileNetSpec(TorchvisionSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.norm_momentum <= 1:
-            raise ValueError(f"norm_momentum must lie in 0..1, above 0, got {self.norm_momentum}")
+        check_norm_momentum(self.norm_momentum)
 
 
 class TorchvisionSegmenter(SegmentationModel):
@@ -65,10 +65,3 @@ class TorchvisionSegmenter(SegmentationModel):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)["out"].float()
-
-
-def set_norm_momentum(network: nn.Module, momentum: float) -> None:
-    """Let all batch norms of a network follow its batches at another pace."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = momentum

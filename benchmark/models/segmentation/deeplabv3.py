@@ -15,12 +15,12 @@ from torchvision.models.segmentation import (
 )
 
 from benchmark.models.base import SegmentationModel, register
+from benchmark.models.pyramids import set_norm_momentum
 from benchmark.models.segmentation._torchvision import (
     AUXILIARY,
     MobileNetSpec,
     TorchvisionSegmenter,
     TorchvisionSpec,
-    set_norm_momentum,
 )
 from benchmark.models.weights import load_weights
 from benchmark.options import UserError

@@ -11,10 +11,10 @@ from torchvision.models.segmentation import (
 )
 
 from benchmark.models.base import SegmentationModel, register
+from benchmark.models.pyramids import set_norm_momentum
 from benchmark.models.segmentation._torchvision import (
     MobileNetSpec,
     TorchvisionSegmenter,
-    set_norm_momentum,
 )
 from benchmark.models.weights import load_weights
 

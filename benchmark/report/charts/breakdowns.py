@@ -73,7 +73,7 @@ def by_group(panel: Panel) -> Figure:
 
 
 def quality(panel: Panel) -> Figure:
-    """How the IoU of matched boxes or masks is distributed, and whether scores keep what they promise."""
+    """How the IoU of matches is distributed, and whether scores keep what they promise."""
     parts = []
     if not (boxes := localisation(panel.details)).empty:
         parts.append(partial(_localisation, panel, boxes))

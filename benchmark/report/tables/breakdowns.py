@@ -35,8 +35,9 @@ def breakdown_frame(data: ReportData, summary: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A frame with :data:`COLUMNS`: ``breakdown`` names it (``by_size``,
-        ``precision_recall/IoU 0.50``, ``boxes/by_size`` beside those of masks); the place within it is a ``group``, an ``x``, or a range
-        from ``x_low`` to ``x_high``; what does not apply is NaN. Empty where no run recorded any.
+        ``precision_recall/IoU 0.50``, ``boxes/by_size`` beside that of masks); the place within
+        it is a ``group``, an ``x``, or a range from ``x_low`` to ``x_high``; what does not apply
+        is NaN. Empty where no run recorded any.
     """
     runs = dict(groups(data.runs))
     frames = [

@@ -11,7 +11,9 @@ import pytest
 from benchmark.bench.synthetic import WEIGHTS, Content, build_store
 from benchmark.collecting import report_data
 from benchmark.report.data import ReportData
-from benchmark.statistics import PRIMARY
+from benchmark.report.page import render_page
+from benchmark.report.tables.breakdowns import breakdown_frame
+from benchmark.statistics import PRIMARY, summarise
 
 CONTENT = Content(("a", "b", "<c>"), repetitions=3, datasets=("one", "two"), epochs=6, tuning=True)
 
@@ -36,6 +38,29 @@ def test_some_runs_diverged_failed_or_did_not_begin(data: ReportData) -> None:
     diverged = data.runs[data.runs["status"] == "diverged"]
     assert set(diverged["loss"]) == {"<c>"}
     assert data.outcomes[diverged["cell"].iloc[0]]["diverged_at"] == {"epoch": 2, "step": 7}
+
+
+def test_a_store_of_instances_has_a_page_that_tells_masks_from_boxes(tmp_path: Path) -> None:
+    content = Content(("a", "b"), repetitions=3, epochs=4, tasks=("instance",), broken=False)
+    data = report_data(build_store(tmp_path / "x", content))
+    assert set(data.runs["task"]) == {"instance"}
+    page = render_page(data, summarise(data.runs))
+    for said in (
+        "mask_AP (%)",
+        "AP is the same of the boxes.",
+        "mask AP by object size",
+        "Fit of the matched masks, and how many objects they find",
+        "Fit of the matched boxes, and how many objects they find",
+        "A detection is right where its mask matches",
+        "Test image test-00000",
+    ):
+        assert said in page
+    rows = breakdown_frame(data, summarise(data.runs))
+    masks, boxes = (
+        set(rows.loc[rows["breakdown"].str.startswith("boxes/") == own, "breakdown"])
+        for own in (False, True)
+    )
+    assert boxes == {f"boxes/{name}" for name in masks}
 
 
 def test_sound_stores_hold_done_runs_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.metrics.boundaries import BoundaryQuality
 from benchmark.metrics.segmentation import ConfusionMatrix, class_map
 from benchmark.metrics.segmentation_breakdown import (
     SegmentationBreakdown,
@@ -56,6 +57,7 @@ TRUTH = torch.tensor(
     [[[0, 0, 0, 1]], [[0, 0, 0, 2]], [[1, 1, 2, 2]], [[1, 1, 1, 255]]], dtype=torch.uint8
 )
 SHARES = np.array([0.25, 0.25, 1.0, 1.0])
+SIZES = [(1, 4)] * 4
 
 
 def logits_of(predicted: list[list[int]], classes: int = 2) -> torch.Tensor:
@@ -70,7 +72,7 @@ AT_HALF = {"a": 0.5, "b": 0.5}
 
 
 def broken_down(predicted=PREDICTED, chosen=AT_HALF):
-    breakdown = SegmentationBreakdown(["a", "b"], SHARES)
+    breakdown = SegmentationBreakdown(["a", "b"], SHARES, SIZES)
     logits = logits_of(predicted)
     for start in (0, 3):  # batches of unequal size
         stop = min(start + 3, 4)
@@ -79,11 +81,19 @@ def broken_down(predicted=PREDICTED, chosen=AT_HALF):
 
 
 def test_the_metrics_are_those_of_a_plain_evaluation():
-    metrics, _ = broken_down()
+    metrics, details = broken_down()
     confusion = ConfusionMatrix(["a", "b"])
     confusion.update(class_map(logits_of(PREDICTED)), TRUTH)
+    boundaries = BoundaryQuality(["a", "b"])
+    for found, true in zip(PREDICTED, TRUTH.numpy(), strict=True):
+        boundaries.update(np.array([found], np.uint8), true)
     tuned = metrics.pop("mIoU_fg_tuned")
-    assert metrics == confusion.metrics()
+    assert metrics == {
+        **confusion.metrics(),
+        **boundaries.metrics(),
+        "ECE": details["calibration"]["ece"],
+    }
+    assert 0 < metrics["boundary_IoU"] < 1
     # Exclusive predictions at 0.5 are the same masks.
     assert tuned == pytest.approx(metrics["mIoU_fg"])
 

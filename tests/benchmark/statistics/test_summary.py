@@ -316,6 +316,7 @@ def test_other_metric():
         ({"baseline": "ciou"}, "'ciou' is not among the losses; allowed: bce, dice, iou, giou"),
         ({"baseline": {"boxes": "iou"}}, "task 'boxes'; allowed: detection, segmentation"),
         ({"metric": "ap"}, "metric 'ap' is not in the runs; there are: mIoU_fg, AP$"),
+        ({"metric": "ECE"}, "metric 'ECE' is better the lower it is"),
         ({"level": 95}, "level is 95, but must lie between 0 and 1"),
     ],
 )

@@ -123,6 +123,7 @@ def test_the_breakdown_counts_in_pixels_of_the_original_too(make_split):
     split = make_split([sample("0", 128, 96, [([10, 46, 60, 96], 0)])], ["a"], (64, 64))
     found = [detections([[5, 23, 30, 60]], [0.9], [0])]
     metrics, details = task().evaluator(split).breakdown(Fixed(found=found), CPU, 2, {})
+    assert metrics.pop("ECE") == details["calibration"]["ece"] == pytest.approx(0.1)
     assert metrics == pytest.approx(
         task().evaluator(split)(Fixed(found=found), CPU, 2), nan_ok=True
     )

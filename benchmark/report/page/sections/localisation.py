@@ -1,11 +1,11 @@
-"""Section: how well the boxes that find an object fit it."""
+"""Section: how well the boxes, or masks, that find an object fit it."""
 
 from __future__ import annotations
 
 import pandas as pd
 from markupsafe import Markup
 
-from benchmark.report.breakdowns import localisation, matched_share, single
+from benchmark.report.breakdowns import Details, localisation, matched_share, part, single
 from benchmark.report.page.compared import Judge, differences_note
 from benchmark.report.page.context import PageContext, section
 from benchmark.report.page.html import (
@@ -21,6 +21,7 @@ from benchmark.report.page.html import (
 from benchmark.report.page.svg import Axis, Chart
 from benchmark.report.panels import Panel
 from benchmark.report.tables.formats import percent
+from benchmark.report.tables.words import WORDS
 
 CAPTION = (
     "Detections matched to an object at an IoU of 0.5 or more, by that IoU: share of them in "
@@ -29,14 +30,23 @@ CAPTION = (
 )
 
 
-@section("localisation", title="How well boxes fit", order=52)
+@section("localisation", title="How well detections fit", order=52)
 def build(page: PageContext) -> Markup | None:
-    """A block for each table whose runs recorded the IoU of their matched boxes."""
+    """A block for each table whose runs recorded the IoU of their matches; boxes after masks."""
     return panel_blocks(page, lambda panel: _block(page, panel))
 
 
 def _block(page: PageContext, panel: Panel) -> Markup | None:
     found = page.details(panel)
+    parts = [
+        _fit(page, panel, found, WORDS[panel.key[0]].matched),
+        _fit(page, panel, part(found, "boxes"), "boxes"),
+    ]
+    return Markup("").join(filter(None, parts)) or None
+
+
+def _fit(page: PageContext, panel: Panel, found: Details, matched: str) -> Markup | None:
+    """Chart and table of the matched boxes or masks."""
     level = float(panel.summary["level"].iloc[0])
     frame = localisation(found, level)
     if frame.empty:
@@ -46,18 +56,18 @@ def _block(page: PageContext, panel: Panel) -> Markup | None:
     losses = list(dict.fromkeys(frame["loss"]))
     return (
         legend(page, panel.key[0], losses)
-        + figure(_chart(panel, frame), CAPTION)
-        + _table(page, panel, fit, share)
+        + figure(_chart(panel, frame, matched), CAPTION)
+        + _table(page, panel, fit, share, matched)
     )
 
 
-def _chart(panel: Panel, frame: pd.DataFrame) -> Markup:
+def _chart(panel: Panel, frame: pd.DataFrame, matched: str) -> Markup:
     """The shares as steps, one outline a loss."""
     chart = Chart(
         Axis("IoU with the object", float(frame["x_low"].min()), float(frame["x_high"].max())),
-        Axis.around("share of the matched boxes (%)", [0, *(100 * frame["mean"])]),
+        Axis.around(f"share of the matched {matched} (%)", [0, *(100 * frame["mean"])]),
         width=640,
-        title=f"IoU of the matched boxes, {panel.name}",
+        title=f"IoU of the matched {matched}, {panel.name}",
         description="The table below gives each loss's mean.",
     )
     for name, rows in frame.groupby("loss", sort=False):
@@ -72,12 +82,14 @@ def _chart(panel: Panel, frame: pd.DataFrame) -> Markup:
     return chart.markup()
 
 
-def _table(page: PageContext, panel: Panel, fit: pd.DataFrame, share: pd.DataFrame) -> Markup:
+def _table(
+    page: PageContext, panel: Panel, fit: pd.DataFrame, share: pd.DataFrame, matched: str
+) -> Markup:
     judge = Judge(panel)
     against = f"difference to {panel.baseline}"
     columns = [
         Column("loss"),
-        Column("mean IoU (%)", "right", tip="of the matched boxes"),
+        Column("mean IoU (%)", "right", tip=f"of the matched {matched}"),
         Column(against, "right"),
         Column("objects found (%)", "right", tip="matched by a detection at IoU 0.5 or more"),
         Column(against, "right"),
@@ -98,4 +110,5 @@ def _table(page: PageContext, panel: Panel, fit: pd.DataFrame, share: pd.DataFra
             ]
         )
     note = differences_note(panel, [fit, share]) if len(fit) > 1 else ""
-    return table(columns, rows, "Fit of the matched boxes, and how many objects they find", note)
+    title = f"Fit of the matched {matched}, and how many objects they find"
+    return table(columns, rows, title, note)

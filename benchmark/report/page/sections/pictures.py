@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benchmark.report.page.box_tiles import NOTE as BOX_NOTE
-from benchmark.report.page.box_tiles import box_legend, box_tiles
+from benchmark.report.page.box_tiles import box_tiles
 from benchmark.report.page.context import PageContext, section
 from benchmark.report.page.html import data_loss, loss_name, panel_blocks, paragraph
+from benchmark.report.page.instance_tiles import NOTE as INSTANCE_NOTE
+from benchmark.report.page.instance_tiles import instance_tiles
 from benchmark.report.page.mask_tiles import NOTE as MASK_NOTE
 from benchmark.report.page.mask_tiles import mask_legend, mask_tiles
+from benchmark.report.page.object_tiles import object_legend
 from benchmark.report.page.tiles import Embedded, Tile, embedded
 from benchmark.report.panels import Panel
 from benchmark.report.samples import Sample, read_samples
@@ -43,8 +46,9 @@ class Drawer:
 
 
 DRAWERS = {
-    "detection": Drawer(box_tiles, box_legend, BOX_NOTE),
+    "detection": Drawer(box_tiles, object_legend, BOX_NOTE),
     "segmentation": Drawer(mask_tiles, mask_legend, MASK_NOTE),
+    "instance": Drawer(instance_tiles, object_legend, INSTANCE_NOTE),
 }
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.metrics.rle import encode
 from benchmark.options import UserError
-from benchmark.report.page import mask_tiles
+from benchmark.report.page import instance_tiles, mask_tiles
 from benchmark.report.page.context import PageContext
 from benchmark.report.page.sections import pictures
 from benchmark.report.page.tiles import embedded
@@ -310,3 +311,76 @@ def test_loss_that_kept_other_images_stands_where_it_can(make_page: Build, tmp_p
     page = make_page({("d", "a"): [0.6], ("d", "b"): [0.5]}, folders=folders)
     samples: list[Sample] = read_samples(page.panels[0], page.data.folders)
     assert [list(sample.predicted) for sample in samples] == [["a", "b"], ["a"]]
+
+
+def rectangles(*boxes: tuple[int, int, int, int]) -> list[str]:
+    """Run lengths of filled boxes on a picture of 40 x 32 pixels."""
+    masks = np.zeros((len(boxes), 32, 40), np.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes, strict=True):
+        mask[top:bottom, left:right] = 1
+    return [one["counts"].decode() for one in encode(masks)]
+
+
+def instances_run(folder: Path, truth: dict[str, Any], found: dict[str, Any]) -> Path:
+    """A folder with one sample of a model of instances."""
+    folder.mkdir(parents=True)
+    picture(folder / "sample-0.jpg")
+    entry = {"id": "image 0", "file": "sample-0.jpg", "height": 32, "width": 40}
+    write(folder, ["cat", "dog"], [{**entry, "truth": truth, "predicted": found}])
+    content = json.loads((folder / "samples.json").read_text())
+    (folder / "samples.json").write_text(json.dumps({**content, "task": "instance"}))
+    return folder
+
+
+def test_instances_are_judged_by_their_masks_and_drawn_as_such(
+    make_page: Build, tmp_path: Path
+) -> None:
+    # The first box is right and its mask is not; with the second it is the other way round.
+    truth = {**TRUTH, "masks": rectangles((2, 2, 12, 12), (20, 20, 30, 30))}
+    found = {
+        "boxes": [[2, 2, 12, 12], [0, 0, 5, 5]],
+        "scores": [0.9, 0.8],
+        "labels": [0, 1],
+        "masks": rectangles((2, 2, 12, 5), (20, 20, 30, 28)),
+    }
+    folders = {"d-a-0": instances_run(tmp_path / "a", truth, found)}
+    drawn = pictures.build(make_page({("d", "a"): [0.5]}, task="instance", folders=folders))
+    assert alts(drawn) == [
+        "Truth of image 0: 1 cat, 1 dog",
+        "a on image 0: 1 right, 1 wrong, 1 missed, of 2 objects",
+    ]
+    told = {
+        mark.attrib["data-tip"]: mark.attrib["d"]
+        for mark in drawings(drawn)[1].iter("path")
+        if "data-tip" in mark.attrib
+    }
+    assert set(told) == {
+        "right: dog, score 0.80, IoU 0.80",
+        "wrong: cat, score 0.90",
+        "missed: cat",
+    }
+    corners = re.findall(r"[ML]([\d.]+) ([\d.]+)", told["right: dog, score 0.80, IoU 0.80"])
+    xs, ys = (
+        sorted({round(float(value)) for value in axis}) for axis in zip(*corners, strict=True)
+    )
+    assert (xs, ys) == ([20, 30], [20, 28])
+
+
+def test_the_outline_of_a_mask_keeps_holes_and_parts() -> None:
+    mask = np.zeros((1, 32, 40), np.uint8)
+    mask[0, 4:20, 4:20] = 1
+    mask[0, 8:16, 8:16] = 0
+    mask[0, 25:30, 25:30] = 1
+    path, area = instance_tiles.MASKS.outline(encode(mask)[0])
+    assert path.count("M") == path.count("Z") == 3
+    assert area == mask.sum()
+    assert instance_tiles.MASKS.outline(encode(0 * mask)[0]) == ("", 0.0)
+
+
+@pytest.mark.parametrize("masks", [None, [], ["11", "22", "33"]])
+def test_each_instance_needs_a_mask(make_page: Build, tmp_path: Path, masks: Any) -> None:
+    truth = {**TRUTH, "masks": masks} if masks is not None else TRUTH
+    found = {"boxes": [], "scores": [], "labels": [], "masks": []}
+    folders = {"d-a-0": instances_run(tmp_path / "a", truth, found)}
+    with pytest.raises(UserError, match=r"images\.0\.truth.*boxes, labels, masks.*delete it"):
+        pictures.build(make_page({("d", "a"): [0.5]}, task="instance", folders=folders))

@@ -1,0 +1,225 @@
+"""Models of the user's own: found by their path, checked early, part of a run's identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.config import Experiment
+from benchmark.grid import plan
+from benchmark.models import MODELS, check_network, check_unchanged, find_model, outside_files
+from benchmark.options import UserError
+from benchmark.state import build_model
+
+HEADER = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import ClassVar
+import torch
+from torch import nn
+from benchmark.models import *
+"""
+SEGMENTER = """
+@dataclass(frozen=True)
+class Mine(ModelSpec):
+    '''One convolution.'''
+    task: ClassVar[str] = "segmentation"
+    size: int = 3
+
+    def build(self, num_classes: int) -> SegmentationModel:
+        return Network(num_classes, self.size)
+
+class Network(SegmentationModel):
+    def __init__(self, num_classes: int, size: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, num_classes, size, padding=size // 2)
+
+    def forward(self, images):
+        return self.conv(images)
+"""
+FAULTY = """
+class NoSpec(nn.Module):
+    def build(self, num_classes):
+        return self
+
+class NoDataclass(ModelSpec):
+    task = "segmentation"
+    def build(self, num_classes):
+        return nn.Identity()
+
+@dataclass(frozen=True)
+class NoBuild(ModelSpec):
+    task: ClassVar[str] = "segmentation"
+
+@dataclass(frozen=True)
+class NoTask(ModelSpec):
+    def build(self, num_classes):
+        return nn.Identity()
+
+@dataclass(frozen=True)
+class OtherTask(NoTask):
+    task: ClassVar[str] = "depth"
+
+@dataclass(frozen=True)
+class OtherNetwork(NoTask):
+    task: ClassVar[str] = "segmentation"
+
+@dataclass(frozen=True)
+class OtherDetector(NoTask):
+    task: ClassVar[str] = "detection"
+
+@dataclass(frozen=True)
+class Failing(NoTask):
+    task: ClassVar[str] = "segmentation"
+    def build(self, num_classes):
+        raise IndexError("no such layer")
+
+function = len
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the current folder; its name is new in every test, as modules are kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # taken back with all that the search adds
+    file = tmp_path / f"own_{tmp_path.parent.name}_{tmp_path.name}.py".replace("-", "_")
+    file.write_text(HEADER + SEGMENTER + FAULTY)
+    return file
+
+
+def experiment(name: str, task: str = "segmentation", **options: Any) -> Experiment:
+    loss = {"segmentation": "bce", "detection": "giou"}[task]
+    block = {
+        "task": task,
+        "losses": [loss],
+        "datasets": ["shapes"],
+        "models": [{"name": name, **options}],
+    }
+    return Experiment.model_validate({"name": "own", "matrix": {"b": block}})
+
+
+@pytest.mark.parametrize("form", ["{stem}:Mine", "{stem}.Mine", "{stem}.py:Mine", "{path}:Mine"])
+def test_a_class_is_found_by_module_and_by_file(source, form):
+    name = form.format(stem=source.stem, path=source)
+    assert find_model(name, "here").__name__ == "Mine"
+    (cell,) = plan(experiment(name, size=5))
+    assert cell.model.options == {"size": 5}
+    model = build_model(cell, 2, torch.device("cpu"))
+    assert model(torch.randn(1, 3, 32, 48)).shape == (1, 2, 32, 48)
+    assert model.conv.kernel_size == (5, 5)
+
+
+def test_a_registered_name_is_looked_up():
+    assert find_model("tiny_unet", "here") is MODELS["tiny_unet"]
+    with pytest.raises(UserError, match=r"^here: unknown model 'tiny_net' \(did you mean"):
+        find_model("tiny_net", "here")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        ("Mime", "has no 'Mime' (did you mean 'Mine'?)"),
+        ("NoSpec", "must be a dataclass that derives from benchmark.models.ModelSpec"),
+        ("NoDataclass", "must be a dataclass that derives from benchmark.models.ModelSpec"),
+        ("function", "must be a dataclass that derives from benchmark.models.ModelSpec"),
+        ("NoBuild", "lacks the method build"),
+        ("NoTask", "`task` must be a class variable, one of detection, instance, segmentation; "
+         "got None"),
+        ("OtherTask", "got 'depth'"),
+        ("OtherNetwork", "build must return a benchmark.models.SegmentationModel, got Identity"),
+        ("Failing", "build(1) failed: IndexError: no such layer"),
+        ("OtherDetector", "is a detection model, but the block's task is segmentation"),
+    ],
+)  # fmt: skip
+def test_a_class_that_is_no_model_is_refused(source, attribute, message):
+    with pytest.raises(UserError) as caught:
+        plan(experiment(f"{source.name}:{attribute}"))
+    text = str(caught.value)
+    assert text.startswith("matrix.b.models.0: ")
+    assert f"'{source.name}:{attribute}'" in text
+    assert message in text
+
+
+def test_a_network_without_the_methods_of_a_detector_is_refused(source):
+    with pytest.raises(UserError, match=r"must return a .*\.DetectionModel, got Identity"):
+        plan(experiment(f"{source.name}:OtherDetector", task="detection"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.py:Mine", "model 'nowhere.py:Mine': there is no file nowhere.py"),
+        ("folder/mine.py", "names a file but no class; write folder/mine.py:MyModel"),
+        ("no_such_module.Mine", "no_such_module cannot be imported: ModuleNotFoundError"),
+        ("Mine:", "Mine cannot be imported"),
+        (":Mine", " cannot be imported: ValueError"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_refused(source, name, message):
+    with pytest.raises(UserError, match=r"^here: model ") as caught:
+        find_model(name, "here")
+    assert message in str(caught.value)
+
+
+def test_options_are_checked_as_those_of_other_models(source):
+    with pytest.raises(UserError, match=r"models.0.sise: unknown key.*did you mean 'size'"):
+        plan(experiment(f"{source.stem}:Mine", sise=5))
+    with pytest.raises(UserError, match=r"models.0.size: .*got 'big'"):
+        plan(experiment(f"{source.stem}:Mine", size="big"))
+
+
+def test_a_changed_file_is_another_run(source):
+    """And a run that was planned with the old content does not start with the new one."""
+    name = f"{source.name}:Mine"
+    (before,) = plan(experiment(name))
+    assert list(before.model.files) == [source.name]
+    source.write_text(
+        source.read_text().replace("padding=size", "padding_mode='reflect',padding=size")
+    )
+    (after,) = plan(experiment(name))
+    assert after.identity() != before.identity()
+    assert after.slug != before.slug
+    with pytest.raises(UserError, match=f"{source.name} has changed since the run was planned"):
+        build_model(before, 1, torch.device("cpu"))
+    build_model(after, 1, torch.device("cpu"))
+
+
+def test_a_registered_model_has_no_files():
+    (cell,) = plan(experiment("tiny_unet"))
+    assert cell.model.files == {}
+
+
+def test_a_file_of_weights_is_part_of_the_identity(tmp_path):
+    file = tmp_path / "weights.pth"
+    found = []
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        (cell,) = plan(experiment("lraspp_mobilenet_v3", weights=str(file)))
+        assert list(cell.model.files) == ["weights.pth"]
+        found.append(cell.identity())
+    assert found[0] != found[1]
+
+
+def test_files_are_told_apart_by_their_content(source):
+    spec = find_model(f"{source.name}:Mine", "here")()
+    files = outside_files(f"{source.name}:Mine", spec)
+    check_unchanged(files, f"{source.name}:Mine", spec)
+    with pytest.raises(UserError, match="has changed"):
+        check_unchanged({source.name: "0" * 16}, f"{source.name}:Mine", spec)
+    check_network(f"{source.name}:Mine", spec, "here")
+
+
+def test_the_command_line_plans_it_and_refuses_what_is_none(cli, tmp_path):
+    (tmp_path / "own.py").write_text(HEADER + SEGMENTER + FAULTY)
+    words = ["run", "quickstart", "--dry-run", "matrix.masks.losses=[bce]"]
+    planned = cli(*words, "matrix.masks.models=[{name: own:Mine, size: 5}]")
+    assert planned.returncode == 0, planned.stderr
+    assert "own-Mine-size=5-bce" in planned.stdout
+    refused = cli(*words, "matrix.masks.models=[own.py:Mime]")
+    assert refused.returncode == 2
+    assert "matrix.masks.models.0: model 'own.py:Mime': own.py has no 'Mime'" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,81 @@
+"""Losses by place: which stands where, with what weight, and what they remember."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import losses
+from benchmark.config import CellLoss
+from benchmark.loss_parts import LossParts, Weighted
+from benchmark.models import box_loss_at, loss_at
+from benchmark.state import build_loss
+
+GIOU, SMOOTH_L1, IOU = (losses.get(name) for name in ("giou", "smooth_l1", "iou"))
+FOCAL, CROSS_ENTROPY = losses.get("class_focal"), losses.get("class_cross_entropy")
+
+
+def test_a_plain_loss_stands_at_every_place_of_boxes_and_at_no_other():
+    assert box_loss_at(GIOU, "rpn", SMOOTH_L1) is GIOU
+    assert box_loss_at(GIOU, "box", SMOOTH_L1) is GIOU
+    assert loss_at(GIOU, "classification", CROSS_ENTROPY) is CROSS_ENTROPY
+
+
+def test_a_place_of_its_own_comes_before_that_of_all_boxes_and_the_default_last():
+    parts = LossParts({"rpn": IOU, "box": GIOU, "classification": FOCAL})
+    assert box_loss_at(parts, "rpn", SMOOTH_L1) is IOU
+    assert box_loss_at(parts, "roi", SMOOTH_L1) is GIOU
+    assert loss_at(parts, "classification", CROSS_ENTROPY) is FOCAL
+    assert loss_at(parts, "mask", CROSS_ENTROPY) is CROSS_ENTROPY
+    assert box_loss_at(LossParts({"rpn": IOU}), "roi", SMOOTH_L1) is SMOOTH_L1
+
+
+def test_the_weight_of_a_part_multiplies_its_values_alone():
+    pred, target = torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]])
+    weighted = Weighted(IOU, 3.0)
+    torch.testing.assert_close(weighted(pred, target), torch.tensor([3 * (1 - 1 / 3)]))
+    assert weighted.space == "boxes"
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        weighted.no_such_thing  # noqa: B018
+
+
+def test_parts_are_built_from_what_a_run_stores():
+    described = CellLoss(
+        name="parts",
+        label="any",
+        weight=5.0,
+        parts={
+            "box": CellLoss(name="iou", label="a", options={"form": "square"}, weight=2.0),
+            "mask": CellLoss(name="dice", label="b"),
+        },
+    )
+    built = build_loss(described)
+    assert set(built.losses) == {"box", "mask"}
+    pred, target = torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]])
+    torch.testing.assert_close(built.losses["box"](pred, target), torch.tensor([2 * (1 - 1 / 9)]))
+
+
+def test_state_and_progress_reach_every_part():
+    def fresh() -> LossParts:
+        ramp = {"from": 1.0, "to": 0.0}
+        terms = ({"name": "bce", "weight": 1.0}, {"name": "dice", "weight": {**ramp, "to": 0.5}})
+        return LossParts(
+            {
+                "rpn": Weighted(losses.get("wise_iou"), 1.0),
+                "roi": Weighted(losses.get("wise_iou"), 1.0),
+                "mask": losses.get("sum", terms=terms),
+            }
+        )
+
+    parts = fresh()
+    parts.progress(1.0)
+    assert parts.losses["mask"].weights.tolist() == [1.0, 0.5]
+    boxes = torch.tensor([[0.0, 0, 2, 2]]).requires_grad_()
+    for place, shift in (("rpn", 1), ("roi", 0.5)):
+        parts.losses[place](boxes, boxes.detach() + shift)
+    state = parts.state_dict()
+    assert set(state) == {"rpn.mean", "roi.mean"}
+    assert len({1.0, float(state["rpn.mean"]), float(state["roi.mean"])}) == 3
+    other = fresh()
+    other.load_state_dict(state)
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in state.items())
