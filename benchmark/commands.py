@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from benchmark.config import Experiment
+from benchmark.config import CellConfig, Experiment
 from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors.local import LocalExecutor
 from benchmark.grid import plan
@@ -40,19 +40,26 @@ def print_plan(console: Console, grid: Grid) -> None:
     """The cells of a grid with their steps and state; nothing is trained."""
     table = Table("cell", "steps", "status", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    cells = [*grid.tuning, *grid.cells]
-    tuned = {table_of(planned.cell) for planned in grid.tuning}
-    for planned in cells:
+    known = grid.with_chosen_settings().cells
+    settled = {_row(one.cell) for one in known}
+    waiting = [one for one in grid.cells if _row(one.cell) not in settled]
+    for planned in [*grid.tuning, *known]:
         name, status = planned.folder.path.name, planned.folder.status()
-        if planned.cell.stage == "final" and table_of(planned.cell) in tuned:
-            # Its folder is named when its setting is known.
-            name, status = name.rpartition("-")[0], "after its tuning"
         table.add_row(escape(name), f"{planned.steps:,}", status)
+    for planned in waiting:
+        # Its folder is named when its setting is known.
+        name = planned.folder.path.name.rpartition("-")[0]
+        table.add_row(escape(name), f"{planned.steps:,}", "after its tuning")
     console.print(table)
+    cells = [*grid.tuning, *known, *waiting]
     steps = sum(planned.steps for planned in cells)
-    todo = sum(planned.steps for planned in unfinished(cells))
+    todo = sum(planned.steps for planned in [*unfinished([*grid.tuning, *known]), *waiting])
     tuning = f" ({len(grid.tuning)} of them tuning)" if grid.tuning else ""
     console.print(f"{len(cells)} cells{tuning}, about {steps:,} steps, {todo:,} of them to do")
+
+
+def _row(cell: CellConfig) -> tuple[object, ...]:
+    return table_of(cell), cell.loss.label, cell.repetition
 
 
 @dataclass(frozen=True)

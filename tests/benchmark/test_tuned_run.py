@@ -68,6 +68,10 @@ def test_settings_are_chosen_on_validation_and_used_by_the_final_runs(file, cli)
     again = cli("run", file.name)
     assert "tuned, final: 4 runs, 4 done before, 0 to do" in again.stdout
 
+    planned = cli("run", file.name, "--dry-run").stdout
+    assert "after its tuning" not in planned
+    assert " 0 of them to do" in planned
+
     # A tuning run is lost: it is trained again, and leads to the same choice.
     lost = next(results.glob("tuning/*-bce-*"))
     (lost / "metrics.json").unlink()
