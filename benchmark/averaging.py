@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -24,8 +24,10 @@ class MovingAverage:
         self.model = deepcopy(model).requires_grad_(False).eval()
         self._average = get_ema_multi_avg_fn(decay)
         self._started = False
-        pairs = [*zip(self.model.parameters(), model.parameters(), strict=True)]
-        pairs += zip(self.model.buffers(), model.buffers(), strict=True)
+        pairs: list[tuple[Tensor, Tensor]] = [
+            *zip(self.model.parameters(), model.parameters(), strict=True),
+            *zip(self.model.buffers(), model.buffers(), strict=True),
+        ]
         self._counters = [(own, new) for own, new in pairs if not own.is_floating_point()]
         averaged = [(own, new.detach()) for own, new in pairs if own.is_floating_point()]
         self._own = [own for own, _ in averaged]

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -80,12 +81,12 @@ def download(
 
 
 def _bars(progress: Progress) -> Callable[[str, int, int], None]:
-    """One bar a file."""
-    bars: dict[str, object] = {}
+    """One bar for each file that is fetched or unpacked."""
+    bars: dict[str, TaskID] = {}
 
     def show(name: str, done: int, total: int) -> None:
         if name not in bars:
-            bars[name] = progress.add_task(escape(name), total=total)
-        progress.update(bars[name], completed=done)  # type: ignore[arg-type]
+            bars[name] = progress.add_task(escape(name), total=total or None)
+        progress.update(bars[name], completed=done)
 
     return show

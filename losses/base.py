@@ -172,51 +172,43 @@ class ClassificationLoss(Loss, ABC):
     """Loss of the classes that a detector gives its boxes, one value a box."""
 
     activations: ClassVar[frozenset[Activation]]
-    """What turns the logits into probabilities: ``"sigmoid"``, each class a question of its own,
-    ``"softmax"``, the classes and the background exclusive; or either of the two."""
+    """What turns the logits into probabilities: ``"sigmoid"`` for each class by itself,
+    ``"softmax"`` over the classes and the background, or either of the two."""
 
     needs_quality: ClassVar[bool] = False
     """Whether the loss asks how well each predicted box fits its object."""
 
     def __call__(
-        self,
-        logits: Tensor,
-        labels: Tensor,
-        activation: Activation,
-        quality: Tensor | None = None,
+        self, logits: Tensor, labels: Tensor, activation: Activation, quality: Tensor | None = None
     ) -> Tensor:
         """Return the loss of each box.
 
         Args:
-            logits: ``[N, K]``. With sigmoids K is the number of classes C; with a softmax it is
-                C + 1, column 0 being the background.
+            logits: ``[N, K]``; K is C, the number of classes, with sigmoids, and C + 1 with a
+                softmax, column 0 being the background.
             labels: int64 ``[N]``, 0 to C - 1, or -1 where there is no object.
             activation: one of :attr:`activations`.
-            quality: ``[N]``, 0 to 1, the IoU of the predicted box with its object; anything in
-                0..1 where there is none. No gradient flows into it. Not read unless
-                :attr:`needs_quality`.
+            quality: ``[N]``, 0 to 1, the IoU of the predicted box with its object, anything where
+                there is none. No gradient flows into it. Read if :attr:`needs_quality`.
 
         Returns:
             ``[N]``, with sigmoids summed over the classes. Computed in float32, also under
             autocast; float64 ``logits`` stay float64.
 
         Raises:
-            ValueError: a shape does not fit the others, the activation is none of those that the
-                loss is for, or the quality is missing.
+            ValueError: a shape does not fit the others, the activation is none of
+                :attr:`activations`, or the quality is missing.
         """
         if logits.dim() != 2 or labels.shape != logits.shape[:1]:
-            raise ValueError(
-                "logits must be [N, K] and labels [N], "
-                f"got {list(logits.shape)} and {list(labels.shape)}"
-            )
+            shapes = f"{list(logits.shape)} and {list(labels.shape)}"
+            raise ValueError(f"logits must be [N, K] and labels [N], got {shapes}")
         if activation not in self.activations:
             allowed = " or ".join(sorted(self.activations))
             raise ValueError(f"activation must be {allowed}, got {activation!r}")
         dtype = _working_dtype(logits)
         if self.needs_quality:
             if quality is None or quality.shape != labels.shape:
-                got = "none" if quality is None else list(quality.shape)
-                raise ValueError(f"quality must be {list(labels.shape)}, got {got}")
+                raise ValueError(f"quality must be {list(labels.shape)}, the shape of labels")
             quality = quality.detach().to(dtype)
         with _no_autocast(logits.device.type):
             return self.compute(logits.to(dtype), labels, activation, quality)
@@ -243,48 +235,18 @@ C = TypeVar("C", bound=type[ClassificationLoss])
 
 
 def register_box(name: str) -> Callable[[B], B]:
-    """Class decorator: make a :class:`BoxLoss` known as ``name``.
-
-    Raises:
-        ValueError: a loss of any kind has this name already.
-    """
-
-    def add(cls: B) -> B:
-        _refuse_taken(name)
-        BOX[name] = cls
-        return cls
-
-    return add
+    """Class decorator: make a :class:`BoxLoss` known as ``name``; ``ValueError`` if taken."""
+    return _registrar(BOX, name)
 
 
 def register_mask(name: str) -> Callable[[M], M]:
-    """Class decorator: make a :class:`MaskLoss` known as ``name``.
-
-    Raises:
-        ValueError: a loss of any kind has this name already.
-    """
-
-    def add(cls: M) -> M:
-        _refuse_taken(name)
-        MASK[name] = cls
-        return cls
-
-    return add
+    """As :func:`register_box`, for a :class:`MaskLoss`."""
+    return _registrar(MASK, name)
 
 
 def register_classification(name: str) -> Callable[[C], C]:
-    """Class decorator: make a :class:`ClassificationLoss` known as ``name``.
-
-    Raises:
-        ValueError: a loss of any kind has this name already.
-    """
-
-    def add(cls: C) -> C:
-        _refuse_taken(name)
-        CLASSIFICATION[name] = cls
-        return cls
-
-    return add
+    """As :func:`register_box`, for a :class:`ClassificationLoss`."""
+    return _registrar(CLASSIFICATION, name)
 
 
 def get(name: str, **options: Any) -> Any:
@@ -309,19 +271,22 @@ def get(name: str, **options: Any) -> Any:
     allowed = [field.name for field in fields(known[name]) if field.init]
     for option in options:
         if option not in allowed:
-            raise TypeError(
-                f"loss '{name}' has no option '{option}'; "
-                f"its options are: {', '.join(allowed) or 'none'}"
-            )
+            its = ", ".join(allowed) or "none"
+            raise TypeError(f"loss '{name}' has no option '{option}'; its options are: {its}")
     try:
         return known[name](**options)
     except ValueError as error:
         raise ValueError(f"loss '{name}': {error}") from None
 
 
-def _refuse_taken(name: str) -> None:
-    if name in BOX or name in MASK or name in CLASSIFICATION:
-        raise ValueError(f"two losses are registered as '{name}'")
+def _registrar(register: dict[str, Any], name: str) -> Callable[[Any], Any]:
+    def add(cls: Any) -> Any:
+        if name in BOX or name in MASK or name in CLASSIFICATION:
+            raise ValueError(f"two losses are registered as '{name}'")
+        register[name] = cls
+        return cls
+
+    return add
 
 
 def _no_autocast(device: str) -> AbstractContextManager[Any]:

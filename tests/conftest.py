@@ -19,6 +19,15 @@ settings.load_profile("no deadline")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of what only a GPU does are left out where there is none."""
+    if torch.cuda.is_available():
+        return
+    for_gpu = [item for item in items if item.get_closest_marker("cuda")]
+    config.hook.pytest_deselected(items=for_gpu)
+    items[:] = [item for item in items if item not in for_gpu]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """What runs use by default; results with several threads may differ in the last bit."""

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
+
+from datasets.mask_folder import MaskFolder
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
@@ -172,8 +175,16 @@ def test_readme_masks_that_number_classes_in_their_own_way(copy):
                     Image.fromarray(values).save(path)
     printed = call(copy, ["run", "street_scenes.yaml", "--dry-run"])
     assert "12 cells" in printed
-    for label in splits:
-        call(copy, ["inspect", "street_scenes.yaml", "train.image_size=64", "--dataset", label])
+    block = yaml.safe_load((copy / "street_scenes.yaml").read_text())["matrix"]["masks"]
+    expected = {
+        "cityscapes": [[1, 2, 6, 0], [255, 3, 0, 0]],
+        "ade20k": [[255, 1, 5, 255], [255, 2, 3, 4]],
+    }
+    for entry in block["datasets"]:
+        options = {key: value for key, value in entry.items() if key not in ("name", "label")}
+        dataset = MaskFolder(**{**options, "root": str(copy / options["root"])})
+        sample = dataset.load(dataset.ids("test")[0])
+        assert sample.semantic.tolist() == expected[entry["label"]]
 
 
 def test_readme_own_data(copy):

@@ -71,7 +71,7 @@ class Pictures(Dataset[tuple[Tensor, Target]]):
         one = self.annotated[index]
         image = Image.open(one.path).convert("RGB")
         canvas = (image.height, image.width)
-        boxes = tv_tensors.BoundingBoxes(one.boxes, format="XYXY", canvas_size=canvas)  # type: ignore[call-overload]
+        boxes = tv_tensors.BoundingBoxes(one.boxes, format="XYXY", canvas_size=canvas)
         return self.transforms(image, {"boxes": boxes, "labels": one.labels})
 
 
@@ -127,25 +127,28 @@ class PlainLoop:
         # Padded to multiples of 32, as by default, its images would be larger than ours.
         network.transform = GeneralizedRCNNTransform(*sides, MEAN, DEVIATION, size_divisible=16)
         self.network, self.train, self.device = network.to(device), train, device
-        transforms = {"train": training_transforms(train), "val": v2.Compose(_as_tensor())}
-        self.truth = pictures["val"]
         self.measure = AveragePrecision(
-            [one.boxes.double().numpy() for one in self.truth],
-            [one.labels.numpy() for one in self.truth],
+            [one.boxes.double().numpy() for one in pictures["val"]],
+            [one.labels.numpy() for one in pictures["val"]],
             classes,
         )
-        self.batches, self.validation = (
-            DataLoader(
-                Pictures(pictures[split], transforms[split]),
-                batch_size=train.batch_size if training else 2 * train.batch_size,
-                shuffle=training,
-                drop_last=training,
-                num_workers=workers,
-                collate_fn=_collate,
-                pin_memory=device.type == "cuda",
-                persistent_workers=workers > 0,
-            )
-            for split, training in (("train", True), ("val", False))
+        shared: dict[str, Any] = {
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
+            "pin_memory": device.type == "cuda",
+            "collate_fn": _collate,
+        }
+        self.batches = DataLoader(
+            Pictures(pictures["train"], training_transforms(train)),
+            batch_size=train.batch_size,
+            shuffle=True,
+            drop_last=True,
+            **shared,
+        )
+        self.validation = DataLoader(
+            Pictures(pictures["val"], v2.Compose(_as_tensor())),
+            batch_size=2 * train.batch_size,
+            **shared,
         )
 
     def run(self) -> dict[str, float]:

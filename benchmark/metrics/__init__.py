@@ -1,1 +1,1 @@
-"""What is measured: AP by pycocotools, IoU and Dice from counts."""
+"""What is measured: AP as COCO and Pascal VOC define it, IoU and Dice from counts, contours."""

@@ -49,9 +49,9 @@ class BoundaryQuality:
             near = [mask & _within(band, valid & ~mask) for mask in masks]
             self.common[index - 1] += np.count_nonzero(near[0] & near[1])
             self.either[index - 1] += np.count_nonzero(near[0] | near[1])
-            contours = [mask & _within(1, valid & ~mask) for mask in masks]
-            if any(contour.any() for contour in contours):
-                self.scores[index - 1].append(_f_score(*contours, tolerance))
+            found, true = (mask & _within(1, valid & ~mask) for mask in masks)
+            if found.any() or true.any():
+                self.scores[index - 1].append(_f_score(found, true, tolerance))
 
     def metrics(self) -> dict[str, float]:
         """Metrics in 0..1.

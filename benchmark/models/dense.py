@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection._utils import BoxCoder, Matcher
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import box_iou
 
+from benchmark.models.base import DetectionModel, Detections
 from benchmark.models.geometry import paired_iou
 from losses import BoxLoss
 
@@ -146,14 +147,43 @@ def class_values(
     return values.view(labels.shape)
 
 
-def pyramid_anchors(
-    generator: AnchorGenerator, features: list[Tensor], strides: Sequence[int]
-) -> list[Tensor]:
-    """The anchors of each level, ``[A_level, 4]`` float32.
+class PyramidDetector(DetectionModel):
+    """A detector of torchvision that scores anchors at each level of a pyramid.
 
-    The generator's own call divides the image's side by the map's to get the stride, which is too
-    small where the side does not divide, and takes over the maps' 16-bit type.
+    torchvision's network is used through its parts, without its image transform: the harness
+    has already resized and normalised.
+
+    Args:
+        network: with the same number of anchors at each location of each level.
+        strides: of the pyramid's levels.
     """
-    generator.set_cell_anchors(torch.float32, features[0].device)
-    grids = [list(level.shape[-2:]) for level in features]
-    return generator.grid_anchors(grids, [[stride, stride] for stride in strides])
+
+    backbone: ClassVar[tuple[str, ...]] = ("network.backbone.body",)
+
+    def __init__(self, network: FCOS | RetinaNet, strides: list[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.strides = strides
+
+    def outputs(self, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The head's outputs ``[B, A, ...]``, and the anchors ``[A_level, 4]`` of each level.
+
+        The anchor generator's own call divides the image's side by the map's to get the stride,
+        which is too small where the side does not divide, and takes over the maps' 16-bit type.
+        """
+        features = list(self.network.backbone(images).values())
+        generator = self.network.anchor_generator
+        generator.set_cell_anchors(torch.float32, images.device)
+        grids = [list(level.shape[-2:]) for level in features]
+        levels = generator.grid_anchors(grids, [[stride, stride] for stride in self.strides])
+        return self.network.head(features), levels
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> list[Detections]:
+        outputs, levels = self.outputs(images)
+        sizes = [len(level) for level in levels]
+        split = {key: list(value.float().split(sizes, 1)) for key, value in outputs.items()}
+        found = self.network.postprocess_detections(
+            split, [levels] * len(images), [(images.shape[-2], images.shape[-1])] * len(images)
+        )
+        return [Detections(d["boxes"], d["scores"], d["labels"]) for d in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Collection, Mapping
 from http.client import HTTPException
@@ -190,23 +191,35 @@ def _load_whole(
 
 
 def _load(module: nn.Module, state: State, source: str) -> None:
-    """Copy all parameters; names the first that are missing, left over or of another shape."""
+    """Copy all parameters; names the first that are missing, left over or of another shape.
+
+    Names are compared by loading, into a copy, since torchvision's published detectors are older
+    than some of its names: modules rename what they find under a former one.
+    """
+    trial = copy.deepcopy(module)
     own = module.state_dict()
-    # Older files, and networks with frozen norms, do not count batches; nothing depends on it.
-    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
+    reshaped = [n for n in own if n in state and state[n].shape != own[n].shape]
     faults = {
-        "lacks": missing,
-        "has besides": [n for n in state if n not in own and not n.endswith("num_batches_tracked")],
         "has in another shape": [
-            f"{n} {list(state[n].shape)} instead of {list(own[n].shape)}"
-            for n in own
-            if n in state and state[n].shape != own[n].shape
-        ],
+            f"{n} {list(state[n].shape)} instead of {list(own[n].shape)}" for n in reshaped
+        ]
     }
+    fitting = {name: value for name, value in state.items() if name not in reshaped}
+    try:
+        outcome = trial.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # a shape, under a former name
+        raise UserError(
+            f"weights {source} are not of this network: {str(error).splitlines()[-1].strip()}"
+        ) from None
+    # Older files, and networks with frozen norms, do not count batches; nothing depends on it.
+    counted = [n for n in own if not n.endswith("num_batches_tracked")]
+    missing = [n for n in outcome.missing_keys if n in counted and n not in reshaped]
+    besides = [n for n in outcome.unexpected_keys if not n.endswith("num_batches_tracked")]
+    faults = {"lacks": missing, "has besides": besides, **faults}
     found = [f"it {word} {_some(names)}" for word, names in faults.items() if names]
     if found:
         raise UserError(f"weights {source} are not of this network: {'; '.join(found)}")
-    module.load_state_dict(state, strict=False)
+    module.load_state_dict(trial.state_dict())
 
 
 def _some(names: list[str]) -> str:

@@ -35,7 +35,7 @@ def box_overlaps(boxes: Corners, truth: Corners) -> npt.NDArray[np.float64]:
     """IoU ``[len(boxes), len(truth)]``."""
     if not len(boxes) or not len(truth):
         return np.zeros((len(boxes), len(truth)))
-    return mask_overlaps(_sized(boxes), _sized(truth))
+    return np.asarray(coco_mask.iou(_sized(boxes), _sized(truth), [0] * len(truth)))
 
 
 def mask_overlaps(masks: Sequence[Any], truth: Sequence[Any]) -> npt.NDArray[np.float64]:

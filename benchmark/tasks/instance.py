@@ -22,6 +22,7 @@ from benchmark.tasks.detection import (
     true_objects,
 )
 from datasets.cache import CachedSplit
+from losses import BOX, MASK
 
 OF_MASKS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "IoU_matched")
 """What is measured of masks, besides the AP of each class."""
@@ -44,6 +45,10 @@ class Instance(Detection):
     class_metrics: ClassVar[tuple[str, ...]] = ("mask_AP", *Detection.class_metrics)
     truth: ClassVar[frozenset[Truth]] = frozenset({"boxes", "instances"})
     plain_places: ClassVar[dict[str, Kind]] = {"mask": "mask"}
+
+    @staticmethod
+    def losses() -> dict[str, type[Any]]:
+        return {**BOX, **MASK}
 
     def _losses(self, model: nn.Module, batch: Batch) -> DetectionLosses:
         assert batch.masks is not None

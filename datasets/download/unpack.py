@@ -52,7 +52,7 @@ def unpack(
         archive: the file.
         folder: made if missing; files that it holds already are replaced.
         strip: number of leading folders left out of each name.
-        progress: called with the archive's name, files written so far, and 0 for "unknown".
+        progress: told what is being done, the bytes written so far, and 0 for "unknown".
 
     Raises:
         DatasetError: the archive is damaged, holds something that is refused, or unpacks to
@@ -62,7 +62,7 @@ def unpack(
     folder.mkdir(parents=True, exist_ok=True)
     room = archive.stat().st_size * MAX_RATIO + _SLACK
     free = shutil.disk_usage(folder).free
-    files = 0
+    files = total = 0
     try:
         with _members(archive) as members:
             for member in members:
@@ -77,9 +77,9 @@ def unpack(
                     raise DatasetError(f"{archive}: holds more than {MAX_FILES:,} files")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 written = _write(member, target, min(room, free), archive)
-                room, free = room - written, free - written
+                room, free, total = room - written, free - written, total + written
                 if progress is not None:
-                    progress(archive.name, files, 0)
+                    progress(f"unpacking {archive.name}", total, 0)
     except _DAMAGE as error:
         raise DatasetError(f"{archive}: the archive is damaged ({error})") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:

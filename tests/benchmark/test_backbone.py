@@ -116,7 +116,7 @@ def test_a_model_with_one_passes_and_loads_no_weights(keys):
 
 
 def test_norms_can_be_frozen_only_where_there_are_some():
-    with pytest.raises(UserError, match="x: .*no batch norm for train.freeze: norm"):
+    with pytest.raises(UserError, match=r"x: .*no batch norm for train\.freeze: norm"):
         check_backbone(SpecUnnormed(), Train(freeze="norm"), "x")
     check_backbone(SpecUnnormed(), Train(freeze="backbone"), "x")
 

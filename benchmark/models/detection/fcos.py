@@ -21,7 +21,6 @@ from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
     DetectionModel,
-    Detections,
     DetectorSpec,
     Kind,
     UnderTest,
@@ -30,11 +29,11 @@ from benchmark.models.base import (
     register,
 )
 from benchmark.models.dense import (
+    PyramidDetector,
     anchor_labels,
     class_values,
     padded,
     positives,
-    pyramid_anchors,
 )
 from benchmark.models.geometry import centreness
 from benchmark.models.pyramids import check_norm_momentum, mobilenet_pyramid
@@ -147,37 +146,17 @@ class FCOSResNetSpec(FCOSSpec):
         return TorchvisionFCOS(network, [8, 16, 32, 64, 128])
 
 
-class TorchvisionFCOS(DetectionModel):
-    """An FCOS of torchvision, used through its parts.
-
-    Its image transform is left out: the harness has already resized and normalised.
-
-    Args:
-        network: with one square anchor a location, its side the stride.
-        strides: of the pyramid's levels.
-    """
-
-    backbone: ClassVar[tuple[str, ...]] = ("network.backbone.body",)
-
-    def __init__(self, network: FCOS, strides: list[int]) -> None:
-        super().__init__()
-        self.network = network
-        self.strides = strides
-
-    def _outputs(self, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The head's outputs ``[B, A, ...]``, and the anchors of each level."""
-        features = list(self.network.backbone(images).values())
-        anchors = pyramid_anchors(self.network.anchor_generator, features, self.strides)
-        return self.network.head(features), anchors
+class TorchvisionFCOS(PyramidDetector):
+    """torchvision's FCOS; its one anchor a location is a square with the stride as side."""
 
     def losses(
         self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
     ) -> DetectionLosses:
-        outputs, levels = self._outputs(images)
+        outputs, levels = self.outputs(images)
         matched = match(levels, boxes, self.network.center_sampling_radius)
         coder = self.network.box_coder
         found = positives(matched, boxes, torch.cat(levels), outputs["bbox_regression"], coder)
-        count = found.where.new_tensor(max(1, len(found.where)), dtype=torch.float32)
+        count = torch.full((), max(1.0, len(found.where)), device=images.device)
 
         logits = outputs["cls_logits"].float()
         class_loss = loss_at(loss, "classification", CLASS_LOSS)
@@ -192,16 +171,6 @@ class TorchvisionFCOS(DetectionModel):
             box={"box": BoxTerm(values, count)},
             other={"classification": classes.sum() / count, "centreness": centre / count},
         )
-
-    @torch.no_grad()
-    def predict(self, images: Tensor) -> list[Detections]:
-        outputs, levels = self._outputs(images)
-        sizes = [len(level) for level in levels]
-        split = {key: list(value.float().split(sizes, 1)) for key, value in outputs.items()}
-        found = self.network.postprocess_detections(
-            split, [levels] * len(images), [(images.shape[-2], images.shape[-1])] * len(images)
-        )
-        return [Detections(d["boxes"], d["scores"], d["labels"]) for d in found]
 
 
 def match(levels: list[Tensor], boxes: list[Tensor], radius: float) -> Tensor:

@@ -24,7 +24,6 @@ from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
     DetectionModel,
-    Detections,
     DetectorSpec,
     Kind,
     UnderTest,
@@ -34,11 +33,11 @@ from benchmark.models.base import (
 )
 from benchmark.models.dense import (
     Offsets,
+    PyramidDetector,
     anchor_labels,
     class_values,
     matches,
     positives,
-    pyramid_anchors,
 )
 from benchmark.models.pyramids import check_norm_momentum, mobilenet_pyramid
 from benchmark.models.weights import check_weights, load_weights
@@ -163,34 +162,17 @@ class RetinaNetMobileNetSpec(RetinaNetSpec):
         return TorchvisionRetinaNet(network, strides)
 
 
-class TorchvisionRetinaNet(DetectionModel):
-    """A RetinaNet of torchvision, used through its parts.
-
-    Its image transform is left out: the harness has already resized and normalised.
-
-    Args:
-        network: with the same number of anchors at each location of each level.
-        strides: of the pyramid's levels.
-    """
-
-    backbone: ClassVar[tuple[str, ...]] = ("network.backbone.body",)
+class TorchvisionRetinaNet(PyramidDetector):
+    """torchvision's RetinaNet."""
 
     def __init__(self, network: RetinaNet, strides: list[int]) -> None:
-        super().__init__()
-        self.network = network
-        self.strides = strides
+        super().__init__(network, strides)
         self.coder = Offsets(network.box_coder)
-
-    def _outputs(self, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The head's outputs ``[B, A, ...]``, and the anchors of each level."""
-        features = list(self.network.backbone(images).values())
-        anchors = pyramid_anchors(self.network.anchor_generator, features, self.strides)
-        return self.network.head(features), anchors
 
     def losses(
         self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
     ) -> DetectionLosses:
-        outputs, levels = self._outputs(images)
+        outputs, levels = self.outputs(images)
         anchors = torch.cat(levels)
         matched = matches(self.network.proposal_matcher, boxes, anchors)
         found = positives(matched, boxes, anchors, outputs["bbox_regression"], self.coder)
@@ -207,13 +189,3 @@ class TorchvisionRetinaNet(DetectionModel):
             box={"box": BoxTerm(values, share[found.image])},
             other={"classification": classification},
         )
-
-    @torch.no_grad()
-    def predict(self, images: Tensor) -> list[Detections]:
-        outputs, levels = self._outputs(images)
-        sizes = [len(level) for level in levels]
-        split = {key: list(value.float().split(sizes, 1)) for key, value in outputs.items()}
-        found = self.network.postprocess_detections(
-            split, [levels] * len(images), [(images.shape[-2], images.shape[-1])] * len(images)
-        )
-        return [Detections(d["boxes"], d["scores"], d["labels"]) for d in found]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from benchmark.metrics.detection import METRICS, AveragePrecision
+from benchmark.metrics.engines import ENGINES
+from benchmark.metrics.rle import encode
 
 Row = tuple[float, float, float, float]
 
@@ -125,6 +127,31 @@ def test_sizes_are_told_apart_at_32_and_96_pixels():
     assert found["AP_large"] == pytest.approx(1.0)
     assert found["AP_medium"] == pytest.approx(1.0)
     assert found["AP_small"] == 0.0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_masks_by_hand_with_sizes_in_pixels_of_the_original(engine):
+    # 20 x 20 pixels at half the size of the original: 40², medium; at full size small. The box is
+    # that of the whole picture and says nothing.
+    def square(left, width):
+        mask = np.zeros((1, 50, 50), np.uint8)
+        mask[0, 5:25, left : left + width] = 1
+        return encode(mask)
+
+    whole, label = np.array([[0.0, 0, 100, 100]]), np.array([0])
+    truth = [whole, whole], [label, label], ["a"]
+    metric = AveragePrecision(
+        *truth, engine, masks=[square(5, 20), square(5, 20)], pixel_area=[4.0, 1.0]
+    )
+    assert metric.areas.tolist() == [1600.0, 400.0]
+    scores = [np.array([0.9]), np.array([0.8])]
+    # IoU 16 / 20 with the first, 1 with the second.
+    found = metric([whole] * 2, scores, [label] * 2, [square(5, 16), square(5, 20)])
+    assert found["AP_medium"] == pytest.approx(0.7)
+    assert found["AP_small"] == pytest.approx(1.0)
+    assert math.isnan(found["AP_large"])
+    assert found["IoU_matched"] == pytest.approx(0.9)
+    assert found["AP50_voc"] == pytest.approx(1.0)
 
 
 def test_a_metric_can_be_used_again():

@@ -114,7 +114,7 @@ def test_empty_images_and_classes(truth, found):
     assert math.isnan(metrics["AP/b"]) == (not any(len(labels) for labels in columns[2]))
 
 
-def test_masks(draw=np.random.default_rng(5)):
+def test_masks():
     boxes, labels, found = fabricate(Content("any", 12, 2, 4, 10, width=64, height=48))
 
     def drawn(rows):
@@ -162,8 +162,8 @@ def test_blood_cells(data_folder):
 
 
 def test_objects_of_coco(data_folder):
-    files = sorted((data_folder / "coco128/labels").rglob("*.txt"))
-    assert len(files) > 100
+    files = sorted((data_folder / "coco128/labels").rglob("*.txt"))[::2]
+    assert len(files) > 50
     boxes, labels = [], []
     for file in files:
         rows = np.array([line.split() for line in file.read_text().splitlines()], float)

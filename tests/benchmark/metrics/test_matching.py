@@ -92,13 +92,13 @@ def test_they_are_those_that_pycocotools_made(images):
     recorded = [row for row in evaluation.evalImgs if row and row["aRng"] == [0, 1e10]]
     recorded.sort(key=lambda row: (row["image_id"], row["category_id"]))
     assert matches.score.tolist() == [score for row in recorded for score in row["dtScores"]]
-    hits = [bool(given) for row in recorded for given in row["dtMatches"][0]]
+    hits = [bool(thing) for row in recorded for thing in row["dtMatches"][0]]
     assert matches.hit.tolist() == hits
     overlaps = []
     for row in recorded:
         table = evaluation.ious[row["image_id"], row["category_id"]]
-        for d, given in enumerate(row["dtMatches"][0]):
-            overlaps.append(table[d][row["gtIds"].index(given)] if given else math.nan)
+        for d, thing in enumerate(row["dtMatches"][0]):
+            overlaps.append(table[d][row["gtIds"].index(thing)] if thing else math.nan)
     np.testing.assert_array_equal(matches.iou, overlaps)
     # VOC asks more of a hit than COCO: never are there more of them.
     assert matches.first.sum() <= matches.hit.sum()

@@ -63,6 +63,9 @@ def test_coco2017(data):
     assert sample.boxes.tolist() == [[1, 1, 4, 3]]
     assert sample.labels.tolist() == [1]
     assert sample.instance_masks.sum() == 6
+    few = Coco2017(subset=10)
+    assert [len(few.ids(split)) for split in SPLITS] == [10, 2, 5]
+    assert {*few.ids("train")} <= {*dataset.ids("train")}
 
 
 def test_bccd_as_it_is(data_folder):

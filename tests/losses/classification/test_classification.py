@@ -164,13 +164,15 @@ def test_right_costs_less_than_wrong(loss, activation):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"gamma": 0.0}, {"gamma": 0.3}, {"gamma": 5.0}, {"beta": 1.0}], ids=str
+    ("name", "options"),
+    [
+        ("class_cross_entropy", {}),
+        *(("class_focal", {"gamma": gamma}) for gamma in (0.0, 0.3, 1.0, 2.0, 5.0)),
+        *(("quality_focal", {"beta": beta}) for beta in (0.0, 1.0, 2.0)),
+        *(("varifocal", {"gamma": gamma}) for gamma in (0.0, 0.3, 1.0, 2.0, 5.0)),
+    ],
 )
-@pytest.mark.parametrize("name", sorted(losses.CLASSIFICATION))
 def test_extreme_logits_stay_finite(name, options):
-    allowed = losses.CLASSIFICATION[name].__dataclass_fields__
-    if not set(options) <= set(allowed):
-        pytest.skip("no such option")
     loss = losses.get(name, **options)
     extremes = [-1e30, -1e4, -90.0, -1e-30, 0.0, 17.0, 90.0, 1e4, 1e30]
     for activation in sorted(loss.activations):
@@ -225,11 +227,15 @@ def test_no_gradient_flows_into_the_quality(name):
         ("class_focal", (torch.zeros(4, 3), LABELS, "sigmoid"), "got [4, 3] and [5]"),
         ("class_focal", (torch.zeros(5, 3), LABELS, "tanh"), "must be sigmoid or softmax, got"),
         ("varifocal", (torch.zeros(5, 4), LABELS, "softmax"), "must be sigmoid, got 'softmax'"),
-        ("varifocal", (torch.zeros(5, 3), LABELS, "sigmoid"), "quality must be [5], got none"),
+        (
+            "varifocal",
+            (torch.zeros(5, 3), LABELS, "sigmoid"),
+            "quality must be [5], the shape of labels",
+        ),
         (
             "quality_focal",
             (torch.zeros(5, 3), LABELS, "sigmoid", torch.zeros(4)),
-            "quality must be [5], got [4]",
+            "quality must be [5], the shape of labels",
         ),
     ],
 )

@@ -186,19 +186,19 @@ def test_16_bit_computing_changes_the_losses_little(small, model, boxes, labels)
         assert half[name].item() == pytest.approx(whole[name].item(), rel=0.1)
 
 
-def test_predictions_are_torchvisions(case):
-    model = case.build(score_threshold=0.002).eval()
-    theirs = case.torchvisions(model).eval()
+def test_predictions_are_torchvisions(small):
+    model = small.build(score_threshold=0.002).eval()
+    theirs = small.torchvisions(model).eval()
     theirs.nms_thresh = model.network.nms_thresh
     theirs.detections_per_img = model.network.detections_per_img
     with torch.no_grad():
-        expected = theirs(case.images_for(model))
-    found = model.predict(case.batch())
+        expected = theirs(small.images_for(model))
+    found = model.predict(small.batch())
     assert sum(len(one.boxes) for one in found) > 30
     for one, two in zip(found, expected, strict=True):
         assert torch.equal(one.boxes, two["boxes"])
         assert torch.equal(one.scores, two["scores"])
-        assert torch.equal(one.labels, two["labels"] - case.first_label)
+        assert torch.equal(one.labels, two["labels"] - small.first_label)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (48, 80)])

@@ -68,7 +68,7 @@ def test_a_location_answers_for_the_smallest_box_of_its_size():
 def test_locations_lie_a_stride_apart_where_the_sides_do_not_divide():
     model = FCOSMobileNetSpec(**SMALL).build(3)
     with torch.no_grad():
-        outputs, levels = model._outputs(torch.zeros(2, 3, 240, 320))
+        outputs, levels = model.outputs(torch.zeros(2, 3, 240, 320))
     assert [len(level) for level in levels] == [30 * 40, 15 * 20, 8 * 10, 4 * 5]
     assert outputs["cls_logits"].shape[1] == sum(len(level) for level in levels)
     for level, stride in zip(levels, (8, 16, 32, 64), strict=True):
@@ -82,7 +82,7 @@ def test_locations_lie_a_stride_apart_where_the_sides_do_not_divide():
 def test_a_coarser_pyramid_has_fewer_locations(finest, grids):
     model = FCOSMobileNetSpec(**SMALL, finest_stride=finest).build(3)
     with torch.no_grad():
-        _, levels = model._outputs(torch.zeros(2, 3, 64, 64))
+        _, levels = model.outputs(torch.zeros(2, 3, 64, 64))
     assert [len(level) for level in levels] == grids
     assert levels[0][0].tolist() == [-finest / 2, -finest / 2, finest / 2, finest / 2]
 

@@ -51,7 +51,7 @@ def test_anchors_that_are_neither_object_nor_background_do_not_count(model):
     truth = torch.tensor([[20.0, 20.0, 60.0, 60.0]])
     images = torch.zeros(1, 3, 96, 96)
     with torch.no_grad():
-        _, levels = model._outputs(images)
+        _, levels = model.outputs(images)
         found = model.losses(
             images, [truth], [torch.tensor([0])], LossParts({"classification": Column()})
         )

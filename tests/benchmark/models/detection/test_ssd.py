@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor
 from torchvision.models import mobilenet_v3_large
 from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.vgg import cfgs, make_layers
 
-from benchmark.models.detection.ssd import (
-    SSD300,
-    SSD300Spec,
-    SSDLiteSpec,
-    hard_negatives,
-)
+from benchmark.models.detection.ssd import SSD300Spec, SSDLiteSpec
+from benchmark.models.single_shot import SSD300, hard_negatives
 from benchmark.options import UserError
 
 
@@ -47,7 +46,7 @@ def test_the_width_makes_the_network_smaller():
 def test_ssdlites_default_boxes_follow_the_image(size):
     model = SSDLiteSpec(width=0.25).build(3).eval()
     with torch.no_grad():
-        outputs, anchors = model._outputs(torch.zeros(1, 3, *size))
+        outputs, anchors = model.outputs(torch.zeros(1, 3, *size))
     assert outputs["cls_logits"].shape == (1, len(anchors), 4)
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2
     assert (centres > 0).all()
@@ -66,10 +65,25 @@ def test_images_get_the_mean_and_deviation_that_the_network_wants():
     assert not {"scale", "shift"} & {name.rpartition(".")[2] for name in model.state_dict()}
 
 
+def published(folder: Path, patch: pytest.MonkeyPatch, name: str, state: dict[str, Tensor]) -> None:
+    """A file where torch keeps what it has downloaded."""
+    patch.setenv("TORCH_HOME", str(folder))
+    target = folder / "hub" / "checkpoints" / name
+    target.parent.mkdir(parents=True)
+    torch.save(state, target)
+
+
+VGG16 = make_layers(cfgs["D"], batch_norm=False)
+
+
 @pytest.fixture(scope="module")
-def ssd300():
-    torch.manual_seed(0)
-    return SSD300Spec().build(3)
+def ssd300(tmp_path_factory):
+    """With the weights of :data:`VGG16`, as if these were published."""
+    state = {f"features.{name}": value for name, value in VGG16.state_dict().items()}
+    with pytest.MonkeyPatch.context() as patch:
+        file = "vgg16_features-amdegroot-88682ab5.pth"
+        published(tmp_path_factory.mktemp("home"), patch, file, state)
+        return SSD300Spec(weights="backbone").build(3)
 
 
 def test_ssd300_has_its_steps_at_300_and_the_maps_own_elsewhere(ssd300):
@@ -90,22 +104,14 @@ def test_ssd300_refuses_images_that_its_maps_do_not_fit(ssd300):
         ssd300.predict(torch.zeros(1, 3, 256, 512))
 
 
-def published(folder, monkeypatch, name: str, state) -> None:
-    """A file where torch keeps what it has downloaded."""
-    monkeypatch.setenv("TORCH_HOME", str(folder))
-    target = folder / "hub" / "checkpoints" / name
-    target.parent.mkdir(parents=True)
-    torch.save(state, target)
-
-
-def test_weights_of_vggs_features_reach_both_parts_of_the_backbone(tmp_path, monkeypatch):
-    torch.manual_seed(4)
-    features = make_layers(cfgs["D"], batch_norm=False)
-    state = {f"features.{name}": value for name, value in features.state_dict().items()}
-    published(tmp_path, monkeypatch, "vgg16_features-amdegroot-88682ab5.pth", state)
-    backbone = SSD300Spec(weights="backbone").build(3).network.backbone
-    assert torch.equal(backbone.features[0].weight, state["features.0.weight"])
-    assert torch.equal(backbone.extra[0][5].bias, state["features.28.bias"])
+def test_weights_of_vggs_features_reach_both_parts_of_the_backbone(ssd300):
+    backbone = ssd300.network.backbone
+    assert torch.equal(backbone.features[0].weight, VGG16[0].weight)
+    assert torch.equal(backbone.features[21].weight, VGG16[21].weight)
+    assert torch.equal(backbone.extra[0][5].weight, VGG16[28].weight)
+    parts = [ssd300.get_submodule(name) for name in ssd300.backbone]
+    counted = sum(p.numel() for part in parts for p in part.parameters())
+    assert counted == sum(p.numel() for p in VGG16.parameters())
 
 
 def test_weights_of_the_classifier_need_all_its_channels(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import (
     MaskRCNN,
+    MaskRCNN_ResNet50_FPN_Weights,
     fasterrcnn_mobilenet_v3_large_fpn,
     maskrcnn_resnet50_fpn,
 )
@@ -282,6 +284,40 @@ def test_masks_are_float32_under_autocast():
         detections = model.eval().predict(batch())
     assert found.mask["mask"].values.dtype == torch.float32
     assert all(d.masks.dtype == torch.bool for d in detections)
+
+
+def former_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As in torchvision's published file, which is older than some of its modules' names."""
+    names = [
+        (r"(inner_blocks|layer_blocks)\.(\d)\.0\.", r"\1.\2."),
+        (r"rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
+        (r"mask_head\.(\d)\.0\.", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}."),
+    ]
+    renamed = {}
+    for name, value in state.items():
+        for pattern, former in names:
+            name = re.sub(pattern, former, name)
+        if not name.endswith("num_batches_tracked"):
+            renamed[name] = value
+    return renamed
+
+
+def test_published_weights_are_taken_but_for_the_classes(tmp_path, monkeypatch):
+    # What torchvision downloads, in the place where it keeps it.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(7)
+    theirs = resnet_of_torchvision(num_classes=91).state_dict()
+    url = MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(former_names(theirs), tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2])
+    torch.manual_seed(0)
+    ours = MODELS["mask_rcnn_resnet50"](weights="full").build(CLASSES).network.state_dict()
+    differ = {name.rpartition(".")[0] for name in ours if not torch.equal(ours[name], theirs[name])}
+    assert differ == {
+        "roi_heads.box_predictor.cls_score",
+        "roi_heads.box_predictor.bbox_pred",
+        "roi_heads.mask_predictor.mask_fcn_logits",
+    }
 
 
 @pytest.mark.parametrize(
