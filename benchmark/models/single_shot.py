@@ -45,8 +45,8 @@ SMALLEST_SSD300 = 272
 class TorchvisionSSD(DetectionModel):
     """An SSD of torchvision, used through its parts.
 
-    Its image transform is left out, but for the mean and the deviation that it wants. The last of
-    its classes' logits are ours; the first is the background's.
+    Its image transform is left out, but for the mean and the deviation that it wants. Column 0 of
+    its logits is the background's; our classes follow.
     """
 
     backbone: ClassVar[tuple[str, ...]] = ("network.backbone.features",)

@@ -225,10 +225,17 @@ def test_reproduce_says_what_differs(results, cli):
 @pytest.mark.parametrize("kind", ["losses", "datasets", "models", "experiments"])
 def test_list(cli, kind):
     expected = {
-        "losses": ["smooth_l1", "beta: float", "balanced_bce", "linear | log"],
-        "datasets": ["shapes", "voc", "coco", "yolo", "instance_masks", "mask_folder", "root: str"],
-        "models": ["tiny_fcos", "tiny_unet", "fcos_mobilenet_v3", "lraspp_mobilenet_v3"],
-        "experiments": ["quickstart", "bccd", "nuclei_cracks"],
+        "losses": ["smooth_l1", "beta: float", "balanced_bce", "linear | log", "class_focal"],
+        "datasets": [
+            *("shapes", "voc", "coco", "yolo", "instance_masks", "mask_folder", "root: str"),
+            *("voc2007", "voc0712", "oxford_pet", "penn_fudan", "coco2017", "bccd", "dsb2018"),
+        ],
+        "models": [
+            *("tiny_fcos", "fcos_resnet50", "retinanet_resnet50", "ssd300_vgg16"),
+            *("faster_rcnn_mobilenet_v3", "mask_rcnn_resnet50"),
+            *("tiny_unet", "lraspp_mobilenet_v3", "deeplabv3_resnet50", "fcn_resnet50", "unet"),
+        ],
+        "experiments": ["quickstart", "bccd", "nuclei_cracks", "bccd_fcos", "voc0712"],
     }
     done = cli("list", kind)
     assert done.returncode == 0

@@ -22,7 +22,7 @@ from benchmark.options import (
     type_name,
 )
 from datasets import DATASETS
-from losses import BOX, MASK
+from losses import BOX, CLASSIFICATION, MASK
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Thing:
 REGISTERS: dict[str, dict[str, type]] = {
     "box": {**BOX},
     "mask": {**MASK},
+    "classification": {**CLASSIFICATION},
     "data": {**DATASETS},
     "model": {**MODELS},
 }
