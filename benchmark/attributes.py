@@ -16,6 +16,10 @@ from typing import Any
 from benchmark.options import UserError, suggest
 
 
+SHOWN = 8
+"""Names that a message lists."""
+
+
 def find_attribute(name: str, what: str) -> Any:
     """What ``module:attribute`` or ``module.attribute`` names.
 
@@ -33,10 +37,24 @@ def find_attribute(name: str, what: str) -> Any:
     try:
         return reduce(getattr, attribute.split("."), module)
     except AttributeError:
-        public = [key for key in vars(module) if not key.startswith("_")]
         raise UserError(
-            f"{path}: {source} has no '{attribute}'{suggest(attribute, public)}"
+            f"{path}: {source} has no '{attribute}'{_hint(attribute, module)}"
         ) from None
+
+
+def _hint(attribute: str, module: ModuleType) -> str:
+    """The name that was meant, or else what there is."""
+    public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    close = suggest(attribute, public)
+    if close:
+        return close
+    own = [key for key, value in public.items() if _is_defined_in(module, value)]
+    more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
+    return f"; it defines {', '.join(own[:SHOWN])}{more}" if own else "; it defines nothing"
+
+
+def _is_defined_in(module: ModuleType, value: Any) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
 def _import(path: str, source: str) -> ModuleType:
@@ -51,7 +69,7 @@ def _import(path: str, source: str) -> ModuleType:
         sys.path.append(os.getcwd())
     try:
         return find(source)
-    except Exception as error:  # a stranger's module may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{path}: {source} cannot be imported: {reason}") from None
 

@@ -58,7 +58,10 @@ def download(
     """
     sources = known_sources()
     wanted = [look_up(sources, name, "data set to fetch", "download") for name in names]
-    origin = Origin(place, check=check, keep=keep)
+    try:
+        origin = Origin(place, check=check, keep=keep)
+    except DatasetError as error:
+        raise UserError(f"--from: {error}") from None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

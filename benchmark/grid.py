@@ -8,26 +8,23 @@ from benchmark.backbone import check_backbone
 from benchmark.config import (
     Block,
     CellConfig,
-    CellLoss,
     CellModel,
     CellPart,
     Experiment,
     Train,
 )
-from benchmark.entries import Entry, LossEntry, Term
+from benchmark.entries import Entry
+from benchmark.grid_losses import common_places, plan_loss
+from benchmark.loading import scaled_size
 from benchmark.models import (
     MODELS,
-    Kind,
     check_network,
-    find_model,
-    losses_for,
+    make_spec,
     outside_files,
 )
-from benchmark.options import UserError, build, look_up, resolve_options, suggest
+from benchmark.options import UserError, look_up, resolve_options, suggest
 from benchmark.tasks import TASKS
 from datasets import DATASETS
-from losses.schedule import Schedule
-from losses.sums import SumOfLosses
 
 
 def plan(experiment: Experiment) -> list[CellConfig]:
@@ -111,6 +108,7 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     block = experiment.matrix[key]
     path = f"matrix.{key}"
     train = experiment.block_train(key)
+    _check_scales(train, f"{path}.train.multi_scale")
     datasets = [
         _part(DATASETS, entry, "data set", f"{path}.datasets.{i}")
         for i, entry in enumerate(block.datasets)
@@ -118,9 +116,9 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     models = [
         _model(block, entry, train, f"{path}.models.{i}") for i, entry in enumerate(block.models)
     ]
-    places = _common_places(block, f"{path}.models")
+    places = common_places(block, f"{path}.models")
     losses = [
-        _loss(block.task, entry, places, f"{path}.losses.{i}")
+        plan_loss(block.task, entry, places, f"{path}.losses.{i}")
         for i, entry in enumerate(block.losses)
     ]
     labels = [loss.label for loss in losses]
@@ -146,6 +144,20 @@ def _block_cells(experiment: Experiment, key: str) -> list[CellConfig]:
     ]
 
 
+def _check_scales(train: Train, path: str) -> None:
+    """Sizes are rounded, so that a narrow range, or one of small images, may hold but one."""
+    if train.multi_scale is None or train.multi_scale[0] == train.multi_scale[1]:
+        return
+    height, width = train.image_size
+    first, last = (scaled_size((height, width), factor) for factor in train.multi_scale)
+    if first == last:
+        raise UserError(
+            f"{path}: all sizes of {height} x {width} times {train.multi_scale[0]:g} to "
+            f"{train.multi_scale[1]:g} are rounded to {first[0]} x {first[1]}; give a wider range "
+            "or a larger image_size"
+        )
+
+
 def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellPart:
     cls = look_up(register, entry.name, kind, path)
     options = resolve_options(cls, entry.options, path)
@@ -153,102 +165,14 @@ def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellP
 
 
 def _model(block: Block, entry: Entry, train: Train, path: str) -> CellModel:
-    cls = find_model(entry.name, path)
-    options = resolve_options(cls, entry.options, path)
-    spec = build(cls, options, path)
+    options, spec = make_spec(entry.name, entry.options, path)
     if spec.task != block.task:
         allowed = ", ".join(sorted(n for n, m in MODELS.items() if m.task == block.task))
         raise UserError(
-            f"{path}: '{entry.name}' is a {spec.task} model, but the block's task is "
+            f"{path}: '{entry.name}' is a model for {spec.task}, but the block's task is "
             f"{block.task}; allowed: {allowed}"
         )
-    check_network(entry.name, spec, path)
+    check_network(entry.name, spec, path, train.image_size)
     check_backbone(spec, train, path)
     files = outside_files(entry.name, spec)
     return CellModel(name=entry.name, label=entry.shown, options=options, files=files)
-
-
-def _common_places(block: Block, path: str) -> dict[str, Kind]:
-    """The places at which every model of the block takes a loss, ``box`` for all of boxes."""
-    each = [find_model(model.name, path).places for model in block.models]
-    common = {
-        place: kind
-        for place, kind in each[0].items()
-        if all(places.get(place) == kind for places in each)
-    }
-    if all("box" in places.values() for places in each):
-        common = {"box": "box", **common}
-    return common
-
-
-def _loss(task: str, entry: LossEntry, places: dict[str, Kind], path: str) -> CellLoss:
-    """The loss of a cell: one of the task's, or several at places of the block's models."""
-    if entry.parts is None:
-        return _plain(task, entry, path)
-    parts = {}
-    for place, part in entry.parts.items():
-        here = f"{path}.parts.{place}"
-        if place not in places:
-            raise UserError(
-                f"{here}: no such place{suggest(place, places)}; every model of the block takes a "
-                f"loss at: {', '.join(places) or 'none'}"
-            )
-        parts[place] = _single(losses_for(places[place]), f"{places[place]} loss", part, here)
-    return CellLoss(name="parts", label=entry.shown, weight=entry.weight, parts=parts)
-
-
-def _plain(task: str, entry: LossEntry, path: str) -> CellLoss:
-    """A loss named without a place; where the task has several kinds, its own kind decides."""
-    name = entry.sum[0].name if entry.sum else entry.name
-    for place, kind in TASKS[task].plain_places.items():
-        register = losses_for(kind)
-        if name in register:
-            loss = _single(register, f"{kind} loss", entry, path)
-            part = loss.model_copy(update={"weight": 1.0})
-            return CellLoss(name="parts", label=loss.label, weight=loss.weight, parts={place: part})
-    return _single(TASKS[task].losses(), f"{task} loss", entry, path)
-
-
-def _single(register: dict[str, Any], kind: str, entry: LossEntry, path: str) -> CellLoss:
-    name, given, versions = entry.name, entry.options, []
-    if entry.sum is None:
-        cls = look_up(register, name, kind, path)
-        if issubclass(cls, SumOfLosses):
-            raise UserError(f"{path}: write a sum as {{sum: [...]}}, a list of losses")
-    else:
-        found = _sum_in(register)
-        if found is None:
-            raise UserError(f"{path}: a {kind} cannot be a sum")
-        name, cls = found
-        terms = [_term(register, t, kind, f"{path}.sum.{i}") for i, t in enumerate(entry.sum)]
-        given = {**given, "terms": terms}
-        versions = [register[term["name"]].version for term in terms]
-    options = resolve_options(cls, given, path)
-    build(cls, options, path)
-    return CellLoss(
-        name=name,
-        label=entry.shown,
-        options=options,
-        weight=entry.weight,
-        version=cls.version,
-        term_versions=versions,
-    )
-
-
-def _sum_in(register: dict[str, Any]) -> tuple[str, type[SumOfLosses]] | None:
-    """Name and class of the sum among some losses."""
-    return next(((n, cls) for n, cls in register.items() if issubclass(cls, SumOfLosses)), None)
-
-
-def _term(register: dict[str, Any], term: Term, kind: str, path: str) -> dict[str, Any]:
-    """One term of a sum, its loss's options resolved."""
-    cls = look_up(register, term.name, kind, path)
-    if issubclass(cls, SumOfLosses):
-        raise UserError(f"{path}: a sum cannot be part of a sum; list its terms here")
-    options = resolve_options(cls, term.options, path)
-    build(cls, options, path)
-    try:
-        weight = Schedule.of(term.weight).resolved()
-    except ValueError as error:
-        raise UserError(f"{path}.weight: {error}") from None
-    return {"name": term.name, "weight": weight, **options}

@@ -76,6 +76,12 @@ def step_size(cell: CellConfig, epoch: int, step: int) -> tuple[int, int]:
     if cell.train.multi_scale is None:
         return height, width
     factor = random.Random(stream_seed(cell, "size", epoch, step)).uniform(*cell.train.multi_scale)
+    return scaled_size((height, width), factor)
+
+
+def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Height and width of a step's images at a factor of ``train.multi_scale``."""
+    height, width = size
     unit = 16 if height % 32 or width % 32 else 32
 
     def scaled(side: int) -> int:

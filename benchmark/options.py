@@ -9,12 +9,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import types
 import typing
 from collections.abc import Collection
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
@@ -63,6 +71,10 @@ def type_name(annotation: Any) -> str:
     """How a type is written in listings: ``float``, ``linear | log``, ``list[int]``."""
     if typing.get_origin(annotation) is typing.Literal:
         return " | ".join(str(value) for value in typing.get_args(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " | ".join(type_name(member) for member in typing.get_args(annotation))
+    if annotation is type(None):
+        return "None"
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     return str(annotation).replace("typing.", "").replace("NoneType", "None")
@@ -90,9 +102,27 @@ def resolve_options(cls: type, given: dict[str, Any], path: str) -> dict[str, An
 
 @cache
 def _schema(cls: type) -> type[BaseModel]:
-    """Cached, because making one takes longer than reading a whole configuration with it."""
+    """Cached, because making one takes longer than reading a whole configuration with it.
+
+    No number may be infinite or NaN: it would pass most checks of a range.
+    """
     fields: dict[str, Any] = option_fields(cls)
-    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    try:
+        return create_model("Options", __config__=config, **fields)
+    except PydanticSchemaGenerationError:
+        name, hint = next((n, hint) for n, (hint, _) in fields.items() if not _can_be_read(hint))
+        raise TypeError(
+            f"option '{name}' is a {type_name(hint)}, which an experiment file cannot give"
+        ) from None
+
+
+def _can_be_read(hint: Any) -> bool:
+    try:
+        TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        return False
+    return True
 
 
 def build(cls: type[T], options: dict[str, Any], path: str) -> T:

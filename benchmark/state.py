@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,16 +82,33 @@ class State:
 
 def make_task(cell: CellConfig, classes: list[str]) -> Task:
     """The cell's task with its loss."""
-    return TASKS[cell.task](build_loss(cell.loss), cell.loss.weight, classes)
+    places = find_model(cell.model.name, "model").places
+    regressing = [place for place, kind in places.items() if kind == "box"]
+    loss = build_loss(cell.loss, regressing)
+    # The weight of several losses is in them: it is not that of the terms that none of them is.
+    return TASKS[cell.task](loss, 1.0 if cell.loss.parts else cell.loss.weight, classes)
 
 
-def build_loss(described: CellLoss) -> Any:
-    """The loss, or the losses by place, without the weight of the whole."""
-    if described.parts:
-        return LossParts(
-            {place: Weighted(build_loss(p), p.weight) for place, p in described.parts.items()}
-        )
-    return get_loss(described.name, **described.options)
+def build_loss(described: CellLoss, regressing: Sequence[str] = ()) -> Any:
+    """The loss without its weight, or losses by place with theirs.
+
+    Args:
+        regressing: the model's places of box losses. Where these are several, each gets a loss of
+            its own, whose running means are those of that place.
+    """
+    parts, weight = described.parts, described.weight
+    if not parts and len(regressing) > 1:
+        parts, weight = {"box": described.model_copy(update={"weight": 1.0})}, 1.0
+    if not parts:
+        return get_loss(described.name, **described.options)
+    everywhere = {place: parts["box"] for place in regressing if "box" in parts}
+    named = {place: part for place, part in parts.items() if place != "box"}
+    return LossParts(
+        {
+            place: Weighted(build_loss(part), weight * part.weight)
+            for place, part in {**everywhere, **named}.items()
+        }
+    )
 
 
 def build_model(cell: CellConfig, num_classes: int, device: torch.device) -> nn.Module:

@@ -145,7 +145,6 @@ class _Run:
         while state.epoch < train.epochs:
             state.epoch += 1
             self.sampler.epoch = state.epoch
-            torch.manual_seed(stream_seed(self.cell, "step", state.epoch))
             row, bad_step = _train_epoch(state, self.batches, self.cell, self.device, self._tell)
             if bad_step is not None:
                 self._log(row)
@@ -211,7 +210,8 @@ def _train_epoch(
 ) -> tuple[dict[str, float], int | None]:
     """One pass over the training split.
 
-    Sums stay on the device, so the loop waits for it at the end of the epoch only.
+    Sums stay on the device, so the loop itself waits for it at the end of the epoch only. (Models
+    may wait in a step: detectors ask how many positives there are.)
 
     Returns:
         The epoch's row of the history, and the first step (from 1) whose loss or gradient was
@@ -226,6 +226,9 @@ def _train_epoch(
         state.task.loss.progress((state.epoch - 1 + (step - 1) / steps) / train.epochs)
         used_lr = state.optimizer.param_groups[0]["lr"]
         batch = batch.to(device).resized(*step_size(cell, state.epoch, step))
+        # Each step anew: how much a step draws may depend on the loss, as where regions of
+        # interest are sampled among the proposals that the model came to make.
+        torch.manual_seed(stream_seed(cell, "step", state.epoch, step))
         loss = _train_step(state, batch, train, device, sums)
         images += len(batch.images)
         if time.perf_counter() - told > REPORT_EVERY:

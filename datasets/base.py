@@ -15,6 +15,7 @@ Its fields are its options in the experiment file; their types are checked there
 from __future__ import annotations
 
 import os
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -109,11 +110,19 @@ def data_folder() -> Path:
     return Path(named) if named else default_data_folder()
 
 
+def command(name: str) -> str:
+    """What to type to fetch a data set into the data folder that is in use."""
+    data = data_folder()
+    elsewhere = "" if data == default_data_folder() else f" --data {shlex.quote(str(data))}"
+    return f"python3 run.py download {name}{elsewhere}"
+
+
 def resolve_root(root: str) -> Path:
     """The folder that ``root`` means: as given, else below :func:`data_folder`.
 
     Raises:
-        DatasetError: neither is a folder; the message says where was looked.
+        DatasetError: neither is a folder; the message says where was looked, and by which
+            command a data set that is known by name gets there.
     """
     try:
         tried = [Path(root).expanduser()]
@@ -128,4 +137,15 @@ def resolve_root(root: str) -> Path:
     raise DatasetError(
         f"root '{root}' is not a folder (looked for {places}); relative folders are looked for "
         f"in the current folder, then in the one that --data or {DATA_VARIABLE} names"
+        f"{_fetched_by(root)}"
     )
+
+
+def _fetched_by(root: str) -> str:
+    """For a missing root below the folder of a data set that can be fetched: how."""
+    name = next(iter(Path(root).parts), "")
+    source = getattr(DATASETS.get(name), "source", None)
+    # One without archives is read from the folders of others.
+    if source is None or not source.archives or (data_folder() / name).exists():
+        return ""
+    return f"; get '{name}' with `{command(name)}`"

@@ -22,8 +22,9 @@ from benchmark.bench.utilisation import Utilisation
 from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
 from benchmark.display import shown_warnings
 from benchmark.environment import describe
+from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
 from benchmark.models import MODELS
-from benchmark.options import UserError, build, resolve_options
+from benchmark.options import UserError, build, look_up, resolve_options
 from benchmark.runner import open_dataset
 from benchmark.state import build_model
 from benchmark.store import RunFolder
@@ -45,6 +46,7 @@ class Plan:
         images: training images an epoch, 0 for all; the validation split shrinks with them.
         model: options of :data:`MODEL`.
         loaders: processes that load training samples, in our harness and in the plain loop.
+        evaluator: of our harness; the plain loop has pycocotools.
     """
 
     root: str
@@ -54,6 +56,7 @@ class Plan:
     threads: int = 1
     loaders: int = 0
     device: str = "cpu"
+    evaluator: str = PYCOCOTOOLS
     image_size: Sequence[int] = (240, 320)
     batch_size: int = 8
     model: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class Plan:
             "rounds": self.rounds,
             "threads": self.threads,
             "loaders": self.loaders,
+            "evaluator": self.evaluator,
         }
 
     def cell(self) -> CellConfig:
@@ -131,11 +135,12 @@ def bench(console: Console, plan: Plan, out: Path | None, command: str) -> None:
     """Measure, print a table, and write the page and a CSV to ``out`` if that is given.
 
     Raises:
-        UserError: the data set is not there.
+        UserError: the data set is not there, has no whole batch, or there is no such evaluator.
     """
+    look_up(ENGINES, plan.evaluator, "evaluator", "--evaluator")()
     torch.set_num_threads(plan.threads)
     cell = plan.cell()
-    data = _some(open_dataset(cell.dataset), plan.images)
+    data = _some(open_dataset(cell.dataset), plan.images, plan.batch_size)
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary, shown_warnings(console):
         folder = Path(temporary)
         started = time.perf_counter()
@@ -163,10 +168,12 @@ def bench(console: Console, plan: Plan, out: Path | None, command: str) -> None:
         console.print(f"written to {out}")
 
 
-def _some(data: Dataset, images: int) -> Part:
+def _some(data: Dataset, images: int, batch_size: int) -> Part:
     """As many training images as asked for, and the same share of the validation split."""
     train, val = len(data.ids("train")), len(data.ids("val"))
     chosen = min(images or train, train)
+    if chosen < batch_size:
+        raise UserError(f"{chosen} training images make no batch of {batch_size}")
     return Part(data, {"train": chosen, "val": max(1, round(val * chosen / train))})
 
 
@@ -186,15 +193,16 @@ def _measure(
         started = time.perf_counter()
         run = RunFolder(folder / f"run{number}")
         run.path.mkdir()
-        outcome = train_cell(cell, dict(splits), run, device, loader_workers=plan.loaders)
+        how: dict[str, Any] = {"loader_workers": plan.loaders, "evaluator": plan.evaluator}
+        outcome = train_cell(cell, dict(splits), run, device, **how)
         whole = time.perf_counter() - started
         return trained / whole, trained / outcome["train_seconds"]
 
     def plain(number: int) -> tuple[float, float]:
+        started = time.perf_counter()
         network: Any = build_model(cell, len(classes), torch.device("cpu")).network
         network = network.to(memory_format=torch.contiguous_format)
         loop = PlainLoop(network, cell.train, pictures, classes, device, plan.loaders)
-        started = time.perf_counter()
         loop.run()
         return trained / (time.perf_counter() - started), trained / loop.train_seconds
 
@@ -202,6 +210,7 @@ def _measure(
         rate = bare_rate(cell, splits["train"].folder, device)
         return rate, rate
 
+    bare(0)  # what is done once, such as imports, is done; runs have it done by their server
     sides = dict(zip(SIDES, (harness, plain, bare), strict=True))
     return [
         _rate(number, name, side, device)
@@ -212,8 +221,7 @@ def _measure(
 
 def _per_epoch(cell: CellConfig, images: int) -> int:
     """Images of an epoch's whole batches."""
-    size = min(cell.train.batch_size, images)
-    return images // size * size
+    return images // cell.train.batch_size * cell.train.batch_size
 
 
 def _rate(

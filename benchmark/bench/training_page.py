@@ -38,7 +38,8 @@ def training_page(
 
     Args:
         setting: ``model``, ``options``, ``train``, ``val`` (images), ``epochs``, ``size``,
-            ``batch``, ``rounds``, ``threads``, ``loaders``, ``decoding`` (seconds), ``command``.
+            ``batch``, ``rounds``, ``threads``, ``loaders``, ``evaluator``, ``decoding`` (seconds),
+            ``command``.
     """
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     options = ", ".join(f"{name} {value}" for name, value in setting["options"].items())
@@ -55,11 +56,12 @@ def training_page(
         "- **harness**: a run as `run.py run` makes it: images decoded and resized beforehand "
         f"(once a data set; here {setting['decoding']:.1f} s, not counted), augmentation, history, "
         "checkpoints, and the metrics of the validation split before the first epoch and after "
-        "each.",
+        f"each, computed by {setting['evaluator']}.",
         "- **plain loop**: the same network of torchvision in the manner of torchvision's "
         "references: each image decoded by PIL in every epoch, `torchvision.transforms.v2` of the "
         "same kind and strength, a `DataLoader`, the network's own image transform, matching and "
-        "losses, and the same metrics of the validation split after each epoch.",
+        "losses, and the same metrics of the validation split after each epoch, computed by "
+        "pycocotools.",
         "- **bare steps**: our model's forward, backward and optimiser step on one batch that "
         "stays in memory, as many times; no images to load, nothing evaluated.",
         "",

@@ -116,6 +116,9 @@ def bench_training(
     loaders: Annotated[
         int, typer.Option(min=0, help="Processes that load samples, ours and the other's.")
     ] = 0,
+    evaluator: Annotated[
+        str, typer.Option(help="Of our side, as in experiment files: pycocotools or faster.")
+    ] = "pycocotools",
     device: DeviceOption = Device.auto,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the CSV and the page; default: none.")
@@ -134,6 +137,7 @@ def bench_training(
         threads=threads or cores(),
         loaders=loaders,
         device=pick_device(device),
+        evaluator=evaluator,
         image_size=parse_size(size),
         batch_size=batch,
         model={"channels": channels, "convolutions": convolutions},

@@ -60,6 +60,10 @@ Data = Annotated[
 def use_data(folder: Path | None) -> None:
     """Make a folder the data folder of this process and those that it starts."""
     if folder is not None:
+        if folder.exists() and not folder.is_dir():
+            from benchmark.options import UserError
+
+            raise UserError(f"--data (or {DATA_VARIABLE}): {folder} is a file; name a folder")
         os.environ[DATA_VARIABLE] = str(folder.absolute())
 
 

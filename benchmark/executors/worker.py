@@ -22,6 +22,7 @@ import torch
 from benchmark import environment
 from benchmark.executors.base import Job
 from benchmark.loggers import LOGGERS
+from benchmark.options import UserError
 from benchmark.store import RunFolder
 from benchmark.training import train_cell
 from datasets.cache import open_cached
@@ -68,6 +69,10 @@ def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
             loggers,
             job.evaluator,
         )
+    except UserError as error:  # its text is all that the user needs to see
+        print(error, file=sys.stderr)
+        folder.fail(str(error))
+        sys.exit(FAILED)
     except Exception as error:
         traceback.print_exc()
         folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())

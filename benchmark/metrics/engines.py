@@ -41,8 +41,9 @@ def _faster() -> Engine:
     except ImportError:
         raise UserError(
             "evaluator: 'faster' needs the package faster-coco-eval, which is not installed; "
-            f"install this project with the extra '{EXTRA}' (pip install '.[{EXTRA}]'), or leave "
-            f"the key out for {PYCOCOTOOLS}"
+            "an extra of this project: "
+            f'python3 -m pip install -e ".[{EXTRA}]" -c constraints.txt; or leave the key out for '
+            f"{PYCOCOTOOLS}"
         ) from None
     return Engine("faster-coco-eval", COCO, COCOeval_faster)
 

@@ -2,6 +2,7 @@
 
 from benchmark._discover import import_modules
 from benchmark.models.base import (
+    ACTIVATIONS,
     MODELS,
     BoxTerm,
     DetectionLosses,
@@ -18,11 +19,13 @@ from benchmark.models.base import (
     losses_for,
     register,
 )
-from benchmark.models.lookup import check_network, check_unchanged, find_model, outside_files
+from benchmark.models.lookup import check_unchanged, find_model, make_spec, outside_files
+from benchmark.models.trial import check_network
 
 import_modules(f"{__name__}.detection", f"{__name__}.instance", f"{__name__}.segmentation")
 
 __all__ = [
+    "ACTIVATIONS",
     "MODELS",
     "BoxTerm",
     "DetectionLosses",
@@ -40,6 +43,7 @@ __all__ = [
     "find_model",
     "loss_at",
     "losses_for",
+    "make_spec",
     "outside_files",
     "register",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
@@ -14,11 +14,12 @@ from benchmark.models.base import (
     MODELS,
     DetectionModel,
     InstanceModel,
+    Kind,
     ModelSpec,
     SegmentationModel,
 )
 from benchmark.models.weights import SUFFIXES
-from benchmark.options import UserError, look_up
+from benchmark.options import UserError, build, look_up, resolve_options
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "detection": DetectionModel,
@@ -39,7 +40,7 @@ def find_model(name: str, path: str) -> type[ModelSpec]:
     Raises:
         UserError: there is no such model, or it is none.
     """
-    if _is_registered(name):
+    if is_registered(name):
         return look_up(MODELS, name, "model", path)
     if name.endswith(".py"):
         raise UserError(f"{path}: model '{name}' names a file but no class; write {name}:MyModel")
@@ -48,7 +49,8 @@ def find_model(name: str, path: str) -> type[ModelSpec]:
     return found
 
 
-def _is_registered(name: str) -> bool:
+def is_registered(name: str) -> bool:
+    """Whether a name is to be looked up in the register, as no path to a class can be."""
     return not (":" in name or "." in name)
 
 
@@ -64,31 +66,44 @@ def _check_class(found: Any, where: str) -> None:
         missing = ", ".join(sorted(found.__abstractmethods__))
         raise UserError(f"{where}: lacks the method {missing}")
     task = getattr(found, "task", None)
-    if task not in NETWORKS:
+    if task not in list(NETWORKS):  # which is no fault of a task that has no hash
         raise UserError(
             f"{where}: `task` must be a class variable, one of {', '.join(NETWORKS)}; got {task!r}"
         )
+    places, kinds = found.places, get_args(Kind)
+    if not isinstance(places, dict) or not all(kind in kinds for kind in places.values()):
+        raise UserError(
+            f"{where}: `places` must map places to {', '.join(kinds)}; got {places!r}"
+        )
 
 
-def check_network(name: str, spec: ModelSpec, path: str) -> None:
-    """Build a model of the user's own once, to see early what every run would end with.
+def make_spec(name: str, given: dict[str, Any], path: str) -> tuple[dict[str, Any], ModelSpec]:
+    """A model's options, all of them, and its spec.
+
+    Args:
+        name, path: as of :func:`find_model`.
+        given: options that the experiment file says.
 
     Raises:
-        UserError: ``build`` fails or returns no network of the task.
+        UserError: there is no such model, or an option is wrong.
     """
-    if _is_registered(name):
-        return
+    cls = find_model(name, path)
     try:
-        network = spec.build(1)
+        options = resolve_options(cls, given, path)
+        return options, build(cls, options, path)
+    except UserError:
+        raise
     except Exception as error:  # a stranger's code may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: model '{name}': build(1) failed: {reason}") from error
-    expected = NETWORKS[spec.task]
-    if not isinstance(network, expected):
+        if is_registered(name):
+            raise
         raise UserError(
-            f"{path}: model '{name}': build must return a benchmark.models.{expected.__name__}, "
-            f"got {type(network).__name__}"
-        )
+            f"{path}: model '{name}': its options cannot be used: {reason_of(error)}"
+        ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What a stranger's code raised, in one line."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def outside_files(name: str, spec: ModelSpec) -> dict[str, str]:
@@ -97,7 +112,7 @@ def outside_files(name: str, spec: ModelSpec) -> dict[str, str]:
     They are the file that defines a class of the user's own, but not what it imports, and a file
     of weights. A run with another content of theirs is another run.
     """
-    files = [] if _is_registered(name) else [Path(inspect.getfile(type(spec)))]
+    files = [] if is_registered(name) else [Path(inspect.getfile(type(spec)))]
     weights = getattr(spec, "weights", None)
     if isinstance(weights, str) and weights.endswith(SUFFIXES):
         files.append(Path(weights))

@@ -52,9 +52,9 @@ class Detection(Task):
 
     def parts(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         found = self._losses(model, batch)
-        terms = {**found.box, **found.mask}
-        under_test = {place: self.weight * term.reduced() for place, term in terms.items()}
-        return {**under_test, **found.other}
+        boxes = {place: self.weight * term.reduced() for place, term in found.box.items()}
+        masks = {place: term.reduced() for place, term in found.mask.items()}
+        return {**boxes, **masks, **found.other}
 
     def _losses(self, model: nn.Module, batch: Batch) -> DetectionLosses:
         return cast(DetectionModel, model).losses(

@@ -44,7 +44,7 @@ class Instance(Detection):
     )
     class_metrics: ClassVar[tuple[str, ...]] = ("mask_AP", *Detection.class_metrics)
     truth: ClassVar[frozenset[Truth]] = frozenset({"boxes", "instances"})
-    plain_places: ClassVar[dict[str, Kind]] = {"mask": "mask"}
+    plain_places: ClassVar[dict[str, Kind]] = {"box": "box", "mask": "mask"}
 
     @staticmethod
     def losses() -> dict[str, type[Any]]:

@@ -8,6 +8,7 @@ import os
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,9 +23,28 @@ Progress = Callable[[str, int, int], None]
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; a try that brought something new starts over."""
 
+SCHEMES = ("http", "https")
+
 _TIMEOUT = 60.0  # seconds without a byte
 _BLOCK = 1 << 18
 _BUSY = frozenset({408, 425, 429})  # with 5xx: statuses that may be others in a moment
+
+
+def check_address(url: str) -> None:
+    """Refuse what no server can be asked for, however often it is tried.
+
+    Raises:
+        DatasetError: the address has no known scheme, no host, or cannot be taken apart.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        whole = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        whole = False
+    if not whole:
+        raise DatasetError(
+            f"{url}: is not an address to fetch from; expected http://HOST/... or https://HOST/..."
+        )
 
 
 class _Interrupted(Exception):
@@ -48,6 +68,7 @@ def fetch(
     folder: Path,
     *,
     progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda text: None,
     check: bool = True,
     pauses: Sequence[float] = PAUSES,
 ) -> tuple[Path, str]:
@@ -62,6 +83,7 @@ def fetch(
         url: where to fetch it from.
         folder: an existing folder.
         progress: called as bytes arrive.
+        tell: told in a sentence why there is a pause before a further try.
         check: whether size and checksum must be the published ones.
         pauses: seconds to wait before each further try.
 
@@ -69,16 +91,17 @@ def fetch(
         Path of the file and its SHA-256.
 
     Raises:
-        DatasetError: the server refuses or cannot be reached, or the file is not the one that
-            was published.
+        DatasetError: the address is none, the server refuses or cannot be reached, or the file
+            is not the one that was published.
     """
+    check_address(url)
     target = folder / archive.file_name
     part = folder / f"{archive.file_name}.part"
     if target.is_file():
         os.replace(target, part)  # kept by an earlier call; checked again as if it arrived now
     resumed = part.exists()
     while True:
-        _fill(part, archive, url, progress, check, pauses)
+        _fill(part, archive, url, progress, tell, check, pauses)
         try:
             digest = verify(part, archive, check=check)
         except DatasetError:
@@ -117,6 +140,7 @@ def _fill(
     archive: Archive,
     url: str,
     progress: Progress | None,
+    tell: Callable[[str], None],
     check: bool,
     pauses: Sequence[float],
 ) -> None:
@@ -130,7 +154,7 @@ def _fill(
         except _FAULTS as error:
             reason = _reason(error, url)
         except ValueError as error:
-            raise DatasetError(f"{url}: is not an address ({error})") from None
+            raise DatasetError(f"{url}: is not an address to fetch from ({error})") from None
         # A server that ends every answer early must not be asked for ever.
         failures = 0 if _size(part) > reached else failures
         reached = max(reached, _size(part))
@@ -139,6 +163,7 @@ def _fill(
                 f"{url}: {reason}; {reached:,} bytes have arrived, and the same command "
                 "continues from there"
             )
+        tell(f"{url}: {reason}; trying again in {pauses[failures]:g} s")
         time.sleep(pauses[failures])
         failures += 1
 
@@ -147,7 +172,9 @@ def _reason(error: Exception, url: str) -> str:
     """What went wrong; :class:`DatasetError` where another try would end the same way."""
     cause = getattr(error, "reason", None)
     text = str(cause or error) or type(error).__name__
-    final = isinstance(cause, ssl.SSLCertVerificationError)
+    final = isinstance(cause, ssl.SSLCertVerificationError) or isinstance(
+        error, http.client.InvalidURL
+    )
     if isinstance(error, urllib.error.HTTPError):
         error.close()
         text = f"the server says {error.code} {error.reason}"

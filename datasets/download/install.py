@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from datasets.base import DATASETS
-from datasets.download.fetch import Progress, fetch, verify
+from datasets.download.fetch import Progress, check_address, fetch, verify
 from datasets.download.source import Archive, Source
 from datasets.download.unpack import unpack
 from datasets.sample import DatasetError
@@ -20,6 +20,9 @@ from datasets.sample import DatasetError
 MIRROR_VARIABLE = "LOSSBENCH_MIRROR"
 MARKER = "lossbench.json"
 """File of a fetched data set that says which archives it was unpacked from."""
+
+NOTHING = "nothing"
+"""What archives that were taken unverified were held against, in the marker's words."""
 
 ARCHIVES = ".archives"
 """Folder of the data folder in which archives and parts of them lie until they are unpacked."""
@@ -34,11 +37,18 @@ class Origin:
             publisher.
         check: whether sizes and checksums must be the published ones.
         keep: whether archives stay after they were unpacked.
+
+    Raises:
+        DatasetError: ``place`` is an address that nothing can be fetched from.
     """
 
     place: str = field(default_factory=lambda: os.environ.get(MIRROR_VARIABLE, ""))
     check: bool = True
     keep: bool = False
+
+    def __post_init__(self) -> None:
+        if "://" in self.place:
+            check_address(self.place)
 
     @property
     def folder(self) -> Path | None:
@@ -163,6 +173,11 @@ def _obtain(
 ) -> tuple[Path, str]:
     """Path and SHA-256 of an archive: one in the user's folder, or fetched."""
     if origin.folder is not None:
+        if origin.folder.is_file():
+            raise DatasetError(
+                f"{origin.folder}: is a file; --from and {MIRROR_VARIABLE} name the folder that "
+                "holds the archives"
+            )
         path = origin.folder / archive.file_name
         if not path.is_file():
             raise DatasetError(f"{path}: no such file (it is published at {archive.url})")
@@ -171,7 +186,12 @@ def _obtain(
         (data / ARCHIVES).mkdir(exist_ok=True)
         tell(f"fetching {origin.url(archive)}")
         path, digest = fetch(
-            archive, origin.url(archive), data / ARCHIVES, progress=progress, check=origin.check
+            archive,
+            origin.url(archive),
+            data / ARCHIVES,
+            progress=progress,
+            tell=tell,
+            check=origin.check,
         )
     if archive.sha256 is None and origin.check:
         _compare_with_first(archive, digest, path, data)
@@ -195,7 +215,7 @@ def _compare_with_first(archive: Archive, digest: str, path: Path, data: Path) -
 def _by(archive: Archive, origin: Origin) -> str:
     """What an archive was held against, for the marker."""
     if not origin.check:
-        return "nothing"
+        return NOTHING
     return archive.checked_by if archive.sha256 else "its size"
 
 
@@ -207,8 +227,9 @@ def _checked(target: Path) -> str:
     """How a data set that is there was checked when it came."""
     try:
         facts = json.loads((target / MARKER).read_text())["archives"]
+        unchecked = {a["name"]: ", not checked" for a in facts if a["checked"] == NOTHING}
         return ", unpacked from " + ", ".join(
-            f"{a['name']} (sha256 {a['sha256'][:12]})" for a in facts
+            f"{a['name']} (sha256 {a['sha256'][:12]}{unchecked.get(a['name'], '')})" for a in facts
         )
     except (OSError, ValueError, KeyError, TypeError):
         return ", not put there by this command; its files were not checked"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.base import data_folder, default_data_folder, resolve_root
+from datasets.base import command, data_folder, resolve_root
 from datasets.sample import DatasetError
 
 
@@ -100,16 +99,10 @@ def locate(source: Source, root: str = "", wanted: str = "") -> Path:
     if root:
         raise DatasetError(f"root '{root}': {inner} lacks {lacking}, so it is no '{source.name}'")
     fetch = f"`{command(wanted or source.name)}`"
+    lacked = f"'{wanted}' needs '{source.name}', which" if wanted else f"'{source.name}'"
     if outer.is_dir():
         raise DatasetError(f"{inner} lacks {lacking}; move {outer} away and get it with {fetch}")
     raise DatasetError(
-        f"'{source.name}' is not in the data folder {data_folder()}; get it with {fetch}, or name "
+        f"{lacked} is not in the data folder {data_folder()}; get it with {fetch}, or name "
         "its folder with the option 'root'"
     )
-
-
-def command(name: str) -> str:
-    """What to type to fetch a data set into the data folder that is in use."""
-    data = data_folder()
-    elsewhere = "" if data == default_data_folder() else f" --data {shlex.quote(str(data))}"
-    return f"python3 run.py download {name}{elsewhere}"

@@ -129,8 +129,17 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
         with zipfile.ZipFile(archive) as zipped:
             yield _zip_members(zipped)
         return
-    with tarfile.open(archive) as tar:
+    with _open_tar(archive) as tar:
         yield _tar_members(tar)
+
+
+def _open_tar(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive)
+    except tarfile.ReadError:
+        # Its text is a line for each kind of compression. The name tells what was expected.
+        kind = "ZIP" if archive.suffix == ".zip" else "tar"
+        raise tarfile.ReadError(f"it is no {kind} file, or not a whole one") from None
 
 
 def _zip_members(zipped: zipfile.ZipFile) -> Iterator[_Member]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.backbone import backbone_weights, check_backbone, compile_parts, freeze
-from benchmark.config import Train
+from benchmark.config import Experiment, Train
+from benchmark.grid import plan
 from benchmark.models import MODELS, ModelSpec, SegmentationModel
 from benchmark.options import UserError
 
@@ -135,7 +136,19 @@ def test_statistics_of_frozen_norms_stay_while_others_move():
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_model_names_modules_that_it_has(name):
     """A backbone that is misspelt would only show when somebody freezes it."""
-    model = MODELS[name]().build(2)
+    with torch.device("meta"):  # without numbers: drawing those of the large ones takes seconds
+        model = MODELS[name]().build(2)
     weights = backbone_weights(model)
     assert len(weights) < len(list(model.parameters()))
     assert bool(weights) == bool(getattr(model, "backbone", ()))
+
+
+def test_planning_tells_which_model_of_the_file_has_none():
+    block = {"task": "detection", "losses": ["giou"], "datasets": ["shapes"]}
+    models = [{"name": "fcos_mobilenet_v3", "weights": "none"}, "tiny_fcos"]
+    content = {"name": "x", "train": {"freeze": "norm"}, "matrix": {"one": {**block}}}
+    content["matrix"]["one"]["models"] = models
+    with pytest.raises(UserError, match=r"matrix\.one\.models\.1: .*no backbone"):
+        plan(Experiment.model_validate(content))
+    content["matrix"]["one"]["models"] = models[:1]
+    assert len(plan(Experiment.model_validate(content))) == 1

@@ -289,8 +289,9 @@ def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
     )
     found = [(c.loss.label, c.loss.weight, c.loss.parts) for c in cells]
     assert [(label, weight, list(parts)) for label, weight, parts in found] == [
-        ("giou weight=2", 2.0, []),
+        ("giou weight=2", 2.0, ["box"]),
         ("dice", 1.0, ["mask"]),
         ("bce + dice", 1.0, ["mask"]),
     ]
+    assert cells[0].loss.parts["box"].weight == 1.0
     assert cells[2].loss.parts["mask"].name == "sum"

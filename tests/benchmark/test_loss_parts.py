@@ -6,10 +6,41 @@ import pytest
 import torch
 
 import losses
-from benchmark.config import CellLoss
+from benchmark.batch import Batch
+from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
 from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import box_loss_at, loss_at
-from benchmark.state import build_loss
+from benchmark.state import build_loss, build_model, make_task
+
+SMALL = {
+    "channels": 32,
+    "head": 32,
+    "sampled": 16,
+    "mask_channels": 16,
+    "mask_convolutions": 1,
+    "finest_stride": 16,
+    "sizes_a_level": "one",
+    "anchor_sizes": (16, 32, 64),
+}
+
+
+@pytest.fixture
+def cell_of_masks():
+    """A cell of a small Mask R-CNN under a loss."""
+
+    def make(loss: CellLoss) -> CellConfig:
+        return CellConfig(
+            task="instance",
+            loss=loss,
+            dataset=CellPart(name="shapes", label="shapes"),
+            model=CellModel(name="mask_rcnn_mobilenet_v3", label="m", options=SMALL),
+            repetition=0,
+            seed=0,
+            train=Train(),
+        )
+
+    return make
+
 
 GIOU, SMOOTH_L1, IOU = (losses.get(name) for name in ("giou", "smooth_l1", "iou"))
 FOCAL, CROSS_ENTROPY = losses.get("class_focal"), losses.get("class_cross_entropy")
@@ -49,10 +80,69 @@ def test_parts_are_built_from_what_a_run_stores():
             "mask": CellLoss(name="dice", label="b"),
         },
     )
-    built = build_loss(described)
+    built = build_loss(described, ["box"])
     assert set(built.losses) == {"box", "mask"}
     pred, target = torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]])
-    torch.testing.assert_close(built.losses["box"](pred, target), torch.tensor([2 * (1 - 1 / 9)]))
+    # 1 - IoU², by the part's weight and that of the whole
+    expected = torch.tensor([2 * 5 * (1 - 1 / 9)])
+    torch.testing.assert_close(built.losses["box"](pred, target), expected)
+
+
+def test_of_a_loss_for_all_boxes_every_stage_has_its_own():
+    boxes = torch.tensor([[0.0, 0, 2, 2]]).requires_grad_()
+    plain = CellLoss(name="wise_iou", label="any", weight=7.0)
+    parts = CellLoss(
+        name="parts", label="any", parts={"box": plain, "mask": CellLoss(name="dice", label="d")}
+    )
+    for described in (plain, parts):
+        built = build_loss(described, ["rpn", "roi"])
+        assert {"rpn", "roi"} <= set(built.losses) <= {"rpn", "roi", "mask"}
+        built.losses["rpn"](boxes, boxes.detach() + 1)
+        state = built.state_dict()
+        assert float(state["roi.mean"]) == 1.0 != float(state["rpn.mean"])
+    assert build_loss(plain, ["box"]) == losses.get("wise_iou")
+
+
+@pytest.mark.parametrize(
+    ("loss", "changed"),
+    [
+        (CellLoss(name="giou", label="x"), {"rpn_box", "roi_box"}),
+        (
+            CellLoss(name="parts", label="x", parts={"roi": CellLoss(name="giou", label="x")}),
+            {"roi_box"},
+        ),
+        (
+            CellLoss(
+                name="parts",
+                label="x",
+                parts={"classification": CellLoss(name="class_focal", label="x")},
+            ),
+            {"classification"},
+        ),
+        (
+            CellLoss(name="parts", label="x", parts={"mask": CellLoss(name="dice", label="x")}),
+            {"mask"},
+        ),
+    ],
+)
+def test_the_weight_of_an_entry_changes_the_terms_that_it_names_alone(loss, changed, cell_of_masks):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    boxes = [torch.tensor([[8.0, 8, 40, 40]])] * 2
+    mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    mask[0, 8:40, 8:40] = 1
+    batch = Batch(images, boxes, [torch.tensor([0])] * 2, None, [mask] * 2)
+    model = build_model(cell_of_masks(loss), 1, torch.device("cpu"))
+    terms = []
+    for weight in (1.0, 3.0):
+        task = make_task(cell_of_masks(loss.model_copy(update={"weight": weight})), ["a"])
+        torch.manual_seed(1)
+        terms.append({name: value.item() for name, value in task.parts(model, batch).items()})
+    one, three = terms
+    assert changed <= set(one)
+    assert three == pytest.approx(
+        {name: value * (3 if name in changed else 1) for name, value in one.items()}, rel=1e-5
+    )
 
 
 def test_state_and_progress_reach_every_part():

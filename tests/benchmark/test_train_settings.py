@@ -248,6 +248,22 @@ def test_compiled_parts_give_the_same_numbers(cell_of, run, monkeypatch, task):
     assert json.dumps(traced["metrics"]) == json.dumps(plain["metrics"])
 
 
+def test_a_step_draws_the_same_however_much_the_one_before_drew(cell_of, run, monkeypatch):
+    """As where regions are sampled among proposals, whose number the loss has a say in."""
+    drawn: dict[int, list[float]] = {1: [], 5: []}
+    step = training._train_step
+    for count, seen in drawn.items():
+
+        def drawing(*arguments: Any, count: int = count, seen: list[float] = seen) -> Tensor:
+            seen.append(torch.rand(count)[0].item())
+            return step(*arguments)
+
+        monkeypatch.setattr(training, "_train_step", drawing)
+        run(cell_of("segmentation", batch_size=2), f"draws-{count}")
+    assert drawn[1] == drawn[5]
+    assert len(set(drawn[1])) == len(drawn[1]) > 2
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_step_on_the_cpu(cell_of, tmp_path):
     state, plain = (

@@ -98,7 +98,7 @@ def _library() -> Any:
     except ImportError:
         raise ValueError(
             "unet needs segmentation_models.pytorch, an extra of this project: "
-            "pip install -e '.[smp]' -c constraints.txt"
+            'python3 -m pip install -e ".[smp]" -c constraints.txt'
         ) from None
     return segmentation_models_pytorch
 

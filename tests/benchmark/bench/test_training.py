@@ -51,6 +51,7 @@ def test_a_small_measurement_by_the_command(cli, tmp_path, write_voc):
     ("options", "told"),
     [
         ({"root": "nowhere"}, "root 'nowhere' is not a folder"),
+        ({"evaluator": "fast"}, "unknown evaluator 'fast'"),
         ({"model": {"channels": 33}}, "channels must be a multiple of 32, got 33"),
     ],
 )
@@ -74,17 +75,19 @@ def test_the_help_says_what_is_measured(cli):
 
 def test_fewer_images_of_training_and_as_large_a_share_of_validation(tmp_path, write_voc):
     data = DATASETS["voc"](root=str(write_voc(tmp_path / "voc")))
-    part = _some(data, 3)
+    part = _some(data, 3, 2)
     assert part.ids("train") == data.ids("train")[:3]
     assert part.ids("val") == data.ids("val")[:2]  # 3 · 3 / 5
-    assert _some(data, 0).ids("train") == _some(data, 99).ids("train") == data.ids("train")
+    assert _some(data, 0, 5).ids("train") == _some(data, 99, 5).ids("train") == data.ids("train")
     assert part.load("train0").boxes.tolist() == data.load("train0").boxes.tolist()
     assert part.files("train0") == data.files("train0")
+    with pytest.raises(UserError, match="3 training images make no batch of 4"):
+        _some(data, 3, 4)
 
 
 def test_images_of_whole_batches():
     cell = Plan("x", batch_size=8).cell()
-    assert [_per_epoch(cell, n) for n in (16, 23, 8, 5)] == [16, 16, 8, 5]
+    assert [_per_epoch(cell, n) for n in (16, 23, 8)] == [16, 16, 8]
 
 
 @pytest.mark.parametrize("text", ["x", "240x", "240x320x3", "240x321", "16x16", "ax32"])

@@ -240,7 +240,7 @@ def test_the_engine_reaches_the_jobs_and_is_no_part_of_a_run(tmp_path):
 def test_an_engine_that_is_not_installed_is_told_when_planning(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     with pytest.raises(
-        UserError, match=r"faster-coco-eval, which is not installed.*'\.\[faster\]'"
+        UserError, match=r"faster-coco-eval, which is not installed.*-e \"\.\[faster\]\" -c con"
     ):
         plan_grid(experiment(evaluator="faster"), tmp_path)
 

@@ -77,7 +77,7 @@ def task(weight: float = 1.0):
     return TASKS["instance"](losses.get("giou"), weight, ["a"])
 
 
-def test_the_weight_multiplies_the_terms_of_boxes_and_masks():
+def test_terms_are_reduced_and_the_masks_come_weighted():
     terms = DetectionLosses(
         box={"roi_box": BoxTerm(torch.tensor([1.0, 2.0]), torch.tensor(2.0))},
         mask={"mask": BoxTerm(torch.tensor([4.0]), torch.tensor(1.0))},
@@ -90,7 +90,7 @@ def test_the_weight_multiplies_the_terms_of_boxes_and_masks():
     parts = task(weight=4.0).parts(model, Batch(images, box, label, None, masks))
     assert {name: value.item() for name, value in parts.items()} == {
         "roi_box": 6.0,
-        "mask": 16.0,
+        "mask": 4.0,
         "classification": 5.0,
     }
     assert model.calls[0][4] is masks

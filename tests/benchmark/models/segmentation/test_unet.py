@@ -130,7 +130,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
         return original(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "pip install -e '.[smp]' -c constraints.txt" in refusal()
+    assert 'python3 -m pip install -e ".[smp]" -c constraints.txt' in refusal()
 
 
 def test_weights_from_a_file(tmp_path):
