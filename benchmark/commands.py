@@ -39,7 +39,9 @@ from datasets.cache import open_cached
 def print_plan(console: Console, grid: Grid) -> None:
     """The cells of a grid with their steps and state; nothing is trained."""
     table = Table("cell", "steps", "status", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"  # names of folders: whole on any terminal
     table.columns[1].justify = "right"
+    table.columns[1].no_wrap = table.columns[2].no_wrap = True
     known = grid.with_chosen_settings().cells
     settled = {_row(one.cell) for one in known}
     waiting = [one for one in grid.cells if _row(one.cell) not in settled]

@@ -51,16 +51,14 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _image_size(value: Any) -> Any:
-    """``128`` means ``[128, 128]``; sides must divide by the coarsest stride of the models."""
+    """``128`` means ``[128, 128]``; what sides must divide by, the models say."""
     size = [value, value] if isinstance(value, int) else value
     if (
         not isinstance(size, list | tuple)
         or len(size) != 2
-        or not all(type(side) is int and side >= 32 and side % 16 == 0 for side in size)
+        or not all(type(side) is int and side >= 32 for side in size)
     ):
-        raise ValueError(
-            "must be one number or [height, width] in pixels, each a multiple of 16 and at least 32"
-        )
+        raise ValueError("must be one number or [height, width] in pixels, each at least 32")
     return list(size)
 
 

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmark.options import UserError, look_up, summary
 from datasets.base import DATASETS, data_folder
@@ -27,7 +27,9 @@ from datasets.sample import DatasetError
 def sources_table() -> Table:
     """What can be fetched: name, size of the archives, licence, page, and what is here."""
     data = data_folder()
-    table = Table("name", "size", "here", "licence", "what it is", box=None, padding=(0, 2, 1, 0))
+    names = Column("name", no_wrap=True)  # to be copied, as the address of the page
+    what = Column("what it is", overflow="fold")
+    table = Table(names, "size", "here", "licence", what, box=None, padding=(0, 2, 1, 0))
     for name, source in known_sources().items():
         unchecked = [a for a in source.archives if a.sha256 is None]
         note = "\n(no published checksum: size and first download)" if unchecked else ""

@@ -17,6 +17,8 @@ from pydantic import (
 
 
 def _name_to_entry(value: Any) -> Any:
+    if not isinstance(value, str | dict | BaseModel):
+        raise ValueError("must be a name, or a mapping such as {name: NAME, OPTION: value}")
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -35,10 +37,17 @@ def _loss_to_entry(value: Any) -> Any:
     value = _name_to_entry(value)
     given = [key for key in NAMELESS if isinstance(value, dict) and value.get(key) is not None]
     if not given:
+        _check_named(value)
         return value
     if len(given) > 1 or value.get("name", given[0]) != given[0]:
         raise ValueError("must have a name, a sum or parts, and one of these alone")
     return {**value, "name": given[0]}
+
+
+def _check_named(value: Any) -> None:
+    empty = [key for key in NAMELESS if isinstance(value, dict) and key in value]
+    if empty and "name" not in value:
+        raise ValueError(f"{empty[0]} must not be empty")
 
 
 def _part_to_entry(value: Any) -> Any:

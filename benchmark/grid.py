@@ -15,14 +15,15 @@ from benchmark.config import (
 )
 from benchmark.entries import Entry
 from benchmark.grid_losses import common_places, plan_loss
-from benchmark.loading import scaled_size
 from benchmark.models import (
     MODELS,
+    ModelSpec,
     check_network,
     make_spec,
     outside_files,
 )
 from benchmark.options import UserError, look_up, resolve_options, suggest
+from benchmark.sizes import scaled_size
 from benchmark.tasks import TASKS
 from datasets import DATASETS
 
@@ -169,10 +170,18 @@ def _model(block: Block, entry: Entry, train: Train, path: str) -> CellModel:
     if spec.task != block.task:
         allowed = ", ".join(sorted(n for n, m in MODELS.items() if m.task == block.task))
         raise UserError(
-            f"{path}: '{entry.name}' is a model for {spec.task}, but the block's task is "
+            f"{path}: the task of '{entry.name}' is {spec.task}, but the block's task is "
             f"{block.task}; allowed: {allowed}"
         )
+    _check_train(spec, train, f"{path}: {entry.name}")
     check_network(entry.name, spec, path, train.image_size)
     check_backbone(spec, train, path)
     files = outside_files(entry.name, spec)
     return CellModel(name=entry.name, label=entry.shown, options=options, files=files)
+
+
+def _check_train(spec: ModelSpec, train: Train, where: str) -> None:
+    try:
+        spec.check_train(train)
+    except ValueError as error:
+        raise UserError(f"{where}: train.{error}") from None

@@ -44,7 +44,17 @@ def plan_loss(task: str, entry: LossEntry, places: dict[str, Kind], path: str) -
     """
     if entry.parts is None:
         return _plain(task, entry, places, path)
-    _check_by_place(task, entry, places, path)
+    if not places:
+        plain = ", ".join(part.shown for part in entry.parts.values())
+        raise UserError(
+            f"{path}: the {task} models of the block have no places in common at which a loss "
+            f"could stand; use a plain list, such as losses: [{plain}]"
+        )
+    for key in entry.options:
+        raise UserError(
+            f"{path}.{key}: unknown key{suggest(key, BESIDE_PARTS)}; allowed beside `parts`: "
+            f"{', '.join(BESIDE_PARTS)}"
+        )
     parts = {}
     for place, part in entry.parts.items():
         here = f"{path}.parts.{place}"
@@ -56,22 +66,6 @@ def plan_loss(task: str, entry: LossEntry, places: dict[str, Kind], path: str) -
         _check_activation(places[place], part.name, here)
         parts[place] = _single(losses_for(places[place]), f"{places[place]} loss", part, here)
     return CellLoss(name="parts", label=entry.shown, weight=entry.weight, parts=parts)
-
-
-def _check_by_place(
-    task: str, entry: LossEntry, places: dict[str, Kind], path: str
-) -> None:
-    if not places:
-        plain = ", ".join(list(TASKS[task].losses())[:2])
-        raise UserError(
-            f"{path}: the {task} models of the block have no places in common for losses; give "
-            f"plain ones, such as losses: [{plain}]"
-        )
-    for key in entry.options:
-        raise UserError(
-            f"{path}.{key}: unknown key{suggest(key, BESIDE_PARTS)}; beside `parts` allowed: "
-            f"{', '.join(BESIDE_PARTS)}"
-        )
 
 
 def _check_activation(kind: Kind, name: str, path: str) -> None:
@@ -98,13 +92,20 @@ def _plain(task: str, entry: LossEntry, places: dict[str, Kind], path: str) -> C
 
 
 def _check_needs_no_place(name: str, places: dict[str, Kind], path: str) -> None:
+    """A loss of classes stands at a place that must be said."""
+    if name not in CLASSIFICATION:
+        return
     of_classes = [place for place, kind in places.items() if kind in ACTIVATIONS]
-    if name in CLASSIFICATION and of_classes:
+    if of_classes:
         place = "classification" if "classification" in of_classes else of_classes[0]
         raise UserError(
-            f"{path}: '{name}' is a loss of classes, not of boxes; say where it stands: "
+            f"{path}: '{name}' is a loss of classes; say where it stands: "
             f"{{parts: {{{place}: {name}}}}}"
         )
+    raise UserError(
+        f"{path}: '{name}' is a loss of classes, for which the block's models have no place in "
+        "common"
+    )
 
 
 def _single(register: dict[str, Any], kind: str, entry: LossEntry, path: str) -> CellLoss:

@@ -9,14 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmark.config import read_yaml, shipped_experiments
 from benchmark.options import option_fields, summary, type_name
 
 
+def _table(first: str, *others: str, below: int) -> Table:
+    """A table of which nothing is cut, however narrow the terminal: much of it is copied."""
+    columns = [Column(first, no_wrap=True), *(Column(name, overflow="fold") for name in others)]
+    return Table(*columns, box=None, padding=(0, 2, below, 0))
+
+
 def _registered(register: Mapping[str, type[Any]], group: Callable[[type[Any]], str]) -> Table:
-    table = Table("name", "for", "options", "what it is", box=None, padding=(0, 2, 1, 0))
+    table = _table("name", "for", "options", "what it is", below=1)
     for name, cls in sorted(register.items(), key=lambda item: (group(item[1]), item[0])):
         options = [
             f"{option}: {type_name(hint)}" + ("" if default is ... else f" = {default}")
@@ -60,7 +66,7 @@ def _models() -> Table:
 
 
 def _experiments() -> Table:
-    table = Table("name", "what it answers", box=None, padding=(0, 2, 0, 0))
+    table = _table("name", "what it answers", below=0)
     for name, path in shipped_experiments().items():
         table.add_row(f"[bold]{name}[/]", escape(str(read_yaml(path).get("description", ""))))
     return table

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmark.config import CellConfig
 from benchmark.seeding import epoch_order, stream_seed
+from benchmark.sizes import scaled_size
 from benchmark.tasks import TASKS, Batch
 from datasets.augment import Augment, Augmentation, Augmented
 from datasets.cache import CachedSplit
@@ -69,25 +70,13 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 def step_size(cell: CellConfig, epoch: int, step: int) -> tuple[int, int]:
     """Height and width of a training step's images; the cell's size unless it is multi-scale.
 
-    Both sides are multiples of 32, of 16 where the cell's own are no more than that, and at
-    least 32. All losses of a repetition draw the same sizes.
+    All losses of a repetition draw the same sizes.
     """
     height, width = cell.train.image_size
     if cell.train.multi_scale is None:
         return height, width
     factor = random.Random(stream_seed(cell, "size", epoch, step)).uniform(*cell.train.multi_scale)
     return scaled_size((height, width), factor)
-
-
-def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """Height and width of a step's images at a factor of ``train.multi_scale``."""
-    height, width = size
-    unit = 16 if height % 32 or width % 32 else 32
-
-    def scaled(side: int) -> int:
-        return max(32, unit * round(side * factor / unit))
-
-    return scaled(height), scaled(width)
 
 
 def training_batches(

@@ -10,7 +10,7 @@ import yaml
 from benchmark.attributes import find_attribute
 from benchmark.entries import Entry, Term
 from benchmark.options import UserError, build, look_up, resolve_options, suggest
-from losses import BOX, MASK, BoxLoss, MaskLoss
+from losses import BOX, CLASSIFICATION, MASK, BoxLoss, MaskLoss
 from losses.adapters import LAYOUTS, AdapterError, Inputs, Kind, adapt
 from losses.base import Space
 from losses.sums import SumOfLosses
@@ -139,9 +139,23 @@ def _choice(text: str, options: dict[str, Any], key: str, allowed: tuple[str, ..
 
 def _registered(name: str, options: dict[str, Any], text: str) -> BoxLoss | MaskLoss:
     path = f"loss '{text}'"
+    check_measured(name, path)
     known: dict[str, type[BoxLoss] | type[MaskLoss]] = {**BOX, **MASK}
     cls = look_up(known, name, "loss", path)
     return build(cls, resolve_options(cls, options, path), path)
+
+
+def check_measured(name: str, path: str) -> None:
+    """Losses of classes stand in experiments; no command calls them alone.
+
+    Raises:
+        UserError: ``name`` is one.
+    """
+    if name in CLASSIFICATION:
+        raise UserError(
+            f"{path}: '{name}' is a loss of classes; only losses of boxes and of masks are measured "
+            "alone"
+        )
 
 
 def _require_kind(text: str, loss: BoxLoss | MaskLoss, kind: Kind | None) -> None:

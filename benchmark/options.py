@@ -133,6 +133,15 @@ def build(cls: type[T], options: dict[str, Any], path: str) -> T:
         raise UserError(f"{path}: {error}") from None
 
 
+PLAINLY = {
+    "dict_type": "must be a mapping",
+    "list_type": "must be a list",
+    "model_type": "must be a mapping",
+    "too_short": "must not be empty",  # no key asks for two
+}
+"""Faults that pydantic names by types of Python, said for people who write YAML."""
+
+
 def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> list[str]:
     """One readable line for each fault: the key's path, the value, and what is allowed."""
     lines = []
@@ -151,7 +160,8 @@ def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> 
         elif fault["type"] == "missing":
             lines.append(f"{where}: missing; it has no default")
         else:
-            message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            message = PLAINLY.get(fault["type"], fault["msg"])
+            message = message.removeprefix("Value error, ").removeprefix("Input ")
             lines.append(f"{where}: {message}, got {fault['input']!r}")
     return lines
 

@@ -16,6 +16,7 @@ from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch
 from benchmark.loggers import check_loggers
 from benchmark.metrics.engines import ENGINES
+from benchmark.models import find_model
 from benchmark.options import UserError, build, look_up, suggest
 from benchmark.seeding import derive
 from benchmark.store import STAGE_FOLDER, RunFolder, Store
@@ -209,7 +210,12 @@ def make_jobs(
     loader_workers: int,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> list[Job]:
-    """Jobs of the given cells, with their data decoded."""
+    """Jobs of the given cells, with their data decoded.
+
+    Raises:
+        UserError: a model's weights cannot be had, or data cannot be read.
+    """
+    _load_weights_once(cells)
     decoded: dict[tuple[str, int, int], dict[str, Path]] = {}
     trivial: dict[tuple[str, int, int, str], dict[str, float]] = {}
     jobs = []
@@ -244,6 +250,23 @@ def make_jobs(
             )
         )
     return jobs
+
+
+def _load_weights_once(cells: list[PlannedCell]) -> None:
+    """Build each model that starts from given weights, and throw it away.
+
+    So they are downloaded once, not by all workers at a time, and what is wrong with them is said
+    once, not by each run.
+    """
+    models = {_key(planned.cell.model): planned.cell.model for planned in cells}
+    for model in models.values():
+        if model.options.get("weights", "none") == "none":
+            continue
+        where = f"model '{model.label}'"
+        try:
+            build(find_model(model.name, where), model.options, where).build(1)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 def _check_instances(cell: CellConfig, dataset: Dataset, splits: dict[str, Path]) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from benchmark.config import Train
 
+UNIT = 16
+"""What the sides of multi-scale training always divide by, in pixels."""
+
 SMALLEST = 32
 """Least side of an image, in pixels."""
 
@@ -16,7 +19,7 @@ def scaled_size(size: Sequence[int], factor: float) -> tuple[int, int]:
     Both sides are multiples of 32, of 16 where the size's own are no more than that, and at
     least 32.
     """
-    unit = 16 if any(side % 32 for side in size) else 32
+    unit = UNIT if any(side % (2 * UNIT) for side in size) else 2 * UNIT
     height, width = (max(SMALLEST, unit * round(side * factor / unit)) for side in size)
     return height, width
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmark.store import RunFolder, Store
 
@@ -22,7 +22,8 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
     folders = [*store.run_folders("tuning"), *store.run_folders()]
     states = [(folder, folder.status()) for folder in folders]
     if not only_failures:
-        table = Table("run", "status", "epochs", "remark", box=None, pad_edge=False)
+        run = Column("run", overflow="fold")  # names of folders: whole on any terminal
+        table = Table(run, "status", "epochs", "remark", box=None, pad_edge=False)
         for folder, state in states:
             style = STYLES.get(state, "dim")
             table.add_row(

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from benchmark.config import CellConfig, load_experiment
+from benchmark.runner import plan_grid
 from datasets.mask_folder import MaskFolder
 
 ROOT = Path(__file__).parents[1]
@@ -24,24 +26,51 @@ QUICK = [
     "train.epochs=1",
     "train.image_size=64",
     "train.batch_size=4",
+    "--workers=1",  # of which each imports torch
 ]
 SMALL_SHAPES = "[{name: shapes, size: 64, train: 8, val: 4, test: 4}]"
+# Charts take longer than these trainings; only one test has them drawn.
+NO_CHARTS = """
+if __name__ == "__main__":
+    from benchmark.report import PARTS
+
+    del PARTS["charts"]
+    from benchmark.cli import app
+
+    app()
+"""
+EXAMPLES = (
+    "my_experiment.yaml",
+    "street_scenes.yaml",
+    "places.yaml",
+    "tuned.yaml",
+    "combined.yaml",
+    "losses/box/centre_l1.py",
+    "losses/mask/power_dice.py",
+    "datasets/stripes.py",
+    "benchmark/models/segmentation/plain.py",
+    "../mine/my_models.py",
+    "../mine/mine.yaml",
+)
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The project's code, to which an example can add files."""
-    target = tmp_path / "project"
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's code with every example file of both pages."""
+    target = tmp_path_factory.mktemp("clone") / "project"
     target.mkdir()
     shutil.copy(ROOT / "run.py", target)
+    (target / "no_charts.py").write_text(NO_CHARTS)
     for package in ("benchmark", "datasets", "losses"):
         shutil.copytree(
             ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__")
         )
+    written = [path for page in ("README.md", "CONTRIBUTING.md") for path in examples(page, target)]
+    assert sorted(written) == sorted(EXAMPLES)
     return target
 
 
-def write_examples(page: str, target: Path) -> list[str]:
+def examples(page: str, target: Path) -> list[str]:
     """Write all example files of a page below ``target``; their paths."""
     paths = []
     for example in EXAMPLE.finditer((ROOT / page).read_text()):
@@ -60,104 +89,83 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line.split("run.py ")[1]) for line in lines if "run.py " in line]
 
 
-def call(target: Path, words: list[str], door: str = "run.py") -> str:
+def call(folder: Path, words: list[str], door: str = "no_charts.py", code: int = 0) -> str:
+    """What a command of the page prints, which must end with that exit code."""
     done = subprocess.run(
         [sys.executable, door, *words],
-        cwd=target,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=240,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-def test_contributing_shows_a_loss_a_data_set_and_a_model_that_work(copy):
-    assert len(write_examples("CONTRIBUTING.md", copy)) == 4
-    examples = [
-        words for words in commands("CONTRIBUTING.md") if words[:2] == ["run", "quickstart"]
-    ]
-    examples = [words for words in examples if "my_models" not in words[2]]
-    assert len(examples) == 3
-    losses, datasets, models = (words[2] for words in examples)
-    printed = call(
-        copy,
-        [
-            "run",
-            "quickstart",
-            *QUICK,
-            f"matrix.boxes.datasets={SMALL_SHAPES}",
-            "matrix.boxes.losses=[smooth_l1]",
-            losses,
-            datasets,
-            models,
-        ],
-    )
-    assert "power_dice power=3" in printed
-    assert "segmentation, stripes, plain width=4" in printed
+def planned(experiment: Path, results: Path) -> list[CellConfig]:
+    """The runs of an experiment file, tuning included."""
+    grid = plan_grid(load_experiment(str(experiment)), results)
+    return [run.cell for run in grid.tuning + grid.cells]
 
 
-def test_contributing_shows_a_model_outside_the_project_that_works(copy):
-    assert "../mine/my_models.py" in write_examples("CONTRIBUTING.md", copy)
-    (words,) = (w for w in commands("CONTRIBUTING.md") if "my_models" in " ".join(w))
+def test_a_loss_a_data_set_and_a_model_inside_the_clone(project):
+    """One training takes up what README and CONTRIBUTING say about ``quickstart``."""
+    said = commands("README.md") + commands("CONTRIBUTING.md")
+    settings = [words[2] for words in said if words[:2] == ["run", "quickstart"] and words[2:]]
+    assert len(settings) == 4
+    shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
+    printed = call(project, ["run", "quickstart", *QUICK, shapes, *settings])
+    for label in ("centre_l1", "power_dice power=3", "segmentation, stripes, plain width=4"):
+        assert label in printed
+
+
+def test_a_model_outside_the_clone_with_losses_by_place(project):
+    (words,) = (words for words in commands("CONTRIBUTING.md") if "mine.yaml" in words)
+    mine = project.parent / "mine"
+    shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
+    printed = call(mine, [*words, *QUICK, shapes], door="../project/no_charts.py")
+    assert "detection, shapes, my_models:Cells width=24" in printed
+    found = list(mine.glob("results/mine/runs/*/metrics.json"))
+    assert len(found) == 2
+    assert all('"status": "done"' in path.read_text() for path in found)
+
+
+def test_readme_combined_losses(project):
     shapes = [f"matrix.{block}.datasets={SMALL_SHAPES}" for block in ("boxes", "masks")]
-    losses = ["matrix.boxes.losses=[smooth_l1]", "matrix.masks.losses=[bce]"]
-    mine = copy.parent / "mine"
-    printed = call(mine, [*words, *QUICK, *shapes, *losses], door=f"../{copy.name}/run.py")
-    assert "segmentation, shapes, my_models:Dilated layers=3" in printed
-    (metrics,) = mine.glob("results/quickstart/runs/*Dilated*/metrics.json")
-    assert '"status": "done"' in metrics.read_text()
-
-
-def test_readme_own_loss(copy):
-    written = write_examples("README.md", copy)
-    assert "losses/box/centre_l1.py" in written
-    (words,) = (words for words in commands("README.md") if "centre_l1" in " ".join(words))
-    quick = [*QUICK, f"matrix.boxes.datasets={SMALL_SHAPES}", "matrix.masks.losses=[bce]"]
-    printed = call(copy, [*words, *quick, f"matrix.masks.datasets={SMALL_SHAPES}"])
-    assert "centre_l1" in printed
-
-
-def test_readme_combined_losses(copy):
-    assert "combined.yaml" in write_examples("README.md", copy)
-    shapes = [f"matrix.{block}.datasets={SMALL_SHAPES}" for block in ("boxes", "masks")]
-    printed = call(copy, ["run", "combined.yaml", *QUICK, *shapes])
+    printed = call(project, ["run", "combined.yaml", *QUICK, *shapes])
     for label in ("eiou focal=0.5", "0.5*bce + dice", "dice + boundary"):
         assert label in printed
 
 
-def test_readme_tuned(copy):
-    assert "tuned.yaml" in write_examples("README.md", copy)
-    dry = call(copy, ["run", "tuned.yaml", "--dry-run"])
-    assert "33 cells (18 of them tuning)" in dry
+def test_readme_losses_by_place(project, tmp_path):
+    cells = planned(project / "places.yaml", tmp_path)
+    assert len(cells) == 3 * (3 + 4)
+    labels = {cell.loss.label for cell in cells}
+    assert {"giou in the second stage", "smooth_l1 × bce", "giou × dice"} <= labels
+
+
+def test_readme_tuned(project, tmp_path):
+    assert len(planned(project / "tuned.yaml", tmp_path)) == 33
     few = ["tune.weights=[1]", "tune.budget=2", "tune.epochs=1"]
     shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
-    printed = call(copy, ["run", "tuned.yaml", *QUICK, *few, shapes])
+    printed = call(project, ["run", "tuned.yaml", *QUICK, *few, shapes])
     assert "focal_eiou" in printed
-    assert len(list((copy / "results/tuned/tuning").glob("*/metrics.json"))) == 6
-    assert list((copy / "results/tuned/runs").glob("*/tensorboard/events*"))
-    assert (copy / "results/tuned/report.html").exists()
+    assert len(list((project / "results/tuned/tuning").glob("*/metrics.json"))) == 6
+    assert list((project / "results/tuned/runs").glob("*/tensorboard/events*"))
+    assert (project / "results/tuned/report.html").exists()
 
 
 @pytest.mark.parametrize("command", ["check-loss", "simulate", "curves"])
-def test_readme_looks_at_losses(copy, command):
+def test_readme_looks_at_losses(project, command):
     (words,) = (words for words in commands("README.md") if words[0] == command)
     fewer = {"check-loss": ["--no-speed"], "simulate": ["--points", "2"]}
-    done = subprocess.run(
-        [sys.executable, "run.py", *words, *fewer.get(command, [])],
-        cwd=copy,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )
     # torchvision's CIoU, which the page checks, is not finite everywhere.
-    assert done.returncode == (1 if command == "check-loss" else 0), done.stdout + done.stderr
+    call(project, [*words, *fewer.get(command, [])], code=int(command == "check-loss"))
 
 
-def test_readme_masks_that_number_classes_in_their_own_way(copy):
-    assert "street_scenes.yaml" in write_examples("README.md", copy)
+def test_readme_masks_that_number_classes_in_their_own_way(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project)
     images = ("leftImg8bit/{split}/city/{i}_leftImg8bit.png", "images/{split}/{i}.jpg")
     masks = (
         "gtFine/{split}/city/{i}_gtFine_labelTrainIds.png",
@@ -170,26 +178,24 @@ def test_readme_masks_that_number_classes_in_their_own_way(copy):
             for i in range(4):
                 pixels = (np.zeros((2, 4, 3), np.uint8), numbers)
                 for template, values in zip((image, mask), pixels, strict=True):
-                    path = copy / name / template.format(split=split, i=i)
+                    path = project / name / template.format(split=split, i=i)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(values).save(path)
-    printed = call(copy, ["run", "street_scenes.yaml", "--dry-run"])
-    assert "12 cells" in printed
-    block = yaml.safe_load((copy / "street_scenes.yaml").read_text())["matrix"]["masks"]
+    assert len(planned(project / "street_scenes.yaml", tmp_path)) == 12
+    block = yaml.safe_load((project / "street_scenes.yaml").read_text())["matrix"]["masks"]
     expected = {
         "cityscapes": [[1, 2, 6, 0], [255, 3, 0, 0]],
         "ade20k": [[255, 1, 5, 255], [255, 2, 3, 4]],
     }
     for entry in block["datasets"]:
         options = {key: value for key, value in entry.items() if key not in ("name", "label")}
-        dataset = MaskFolder(**{**options, "root": str(copy / options["root"])})
+        dataset = MaskFolder(**{**options, "root": str(project / options["root"])})
         sample = dataset.load(dataset.ids("test")[0])
         assert sample.semantic.tolist() == expected[entry["label"]]
 
 
-def test_readme_own_data(copy):
-    assert "my_experiment.yaml" in write_examples("README.md", copy)
-    folder = copy / "my_data"
+def test_readme_own_data(project):
+    folder = project / "my_data"
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -198,14 +204,14 @@ def test_readme_own_data(copy):
         Image.fromarray(pixels).save(folder / "images" / f"{i}.png")
         (folder / "labels" / f"{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.4 0.3\n")
     (words,) = (words for words in commands("README.md") if words[0] == "inspect")
-    assert "sample sheet" in call(copy, words)
+    assert "sample sheet" in call(project, words)
     (words,) = (
         words
         for words in commands("README.md")
         if words[1] == "my_experiment.yaml" and words[0] == "run"
     )
-    assert "detection, my_data, tiny_fcos" in call(copy, [*words, *QUICK])
-    assert (copy / "results/my_experiment/tables/summary.md").exists()
+    assert "detection, my_data, tiny_fcos" in call(project, [*words, *QUICK], door="run.py")
+    assert (project / "results/my_experiment/tables/summary.md").exists()
 
 
 def test_pages_name_only_files_that_exist():

@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from benchmark.loss_spec import load_loss
+from benchmark.loss_spec import check_measured, load_loss
 from benchmark.options import UserError, look_up
 from benchmark.peers import PEERS, Peer, our_mean, public_mean
 from losses import BOX, MASK, BoxLoss, MaskLoss
@@ -109,6 +109,7 @@ def make_races(names: Sequence[str] | None) -> list[Race]:
     """
     known: dict[str, type[BoxLoss] | type[MaskLoss]] = {**BOX, **MASK}
     for name in names or ():
+        check_measured(name, "--losses")
         look_up(known, name, "loss", "--losses")
     peers = _peers_of_ours()
     raced = {_name(text) for text in peers}

@@ -22,7 +22,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
+from benchmark.config import Train
 from benchmark.loss_parts import LossParts
+from benchmark.sizes import UNIT
 from losses import BOX, CLASSIFICATION, MASK, BoxLoss
 
 UnderTest = BoxLoss | LossParts
@@ -55,6 +57,26 @@ class ModelSpec(ABC):
 
     places: ClassVar[dict[str, Kind]] = {}
     """Where a loss of an experiment may stand in the model, and what kind of loss that is."""
+
+    multiple: ClassVar[int] = 16
+    """What the sides of images must divide by; 1 for a network that takes any."""
+
+    def check_train(self, train: Train) -> None:
+        """Check that the model can be trained so; those that ask for more extend it.
+
+        Raises:
+            ValueError: says first which of the train settings is wrong.
+        """
+        if any(side % self.multiple for side in train.image_size):
+            raise ValueError(
+                f"image_size: each side must be a multiple of {self.multiple}, "
+                f"got {train.image_size}"
+            )
+        if train.multi_scale is not None and UNIT % self.multiple:
+            raise ValueError(
+                f"multi_scale makes sides that are multiples of {UNIT} or of twice that, but the "
+                f"model asks for multiples of {self.multiple}; leave it out"
+            )
 
     @abstractmethod
     def build(self, num_classes: int) -> nn.Module:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.models import ResNet50_Weights, WeightsEnum
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
-from benchmark.models.base import DetectionModel, Detections
+from benchmark.config import Train
+from benchmark.models.base import DetectionModel, Detections, DetectorSpec, Kind
 from benchmark.models.geometry import paired_iou
+from benchmark.models.norms import check_values
+from benchmark.models.weights import load_weights
 from losses import BoxLoss
 
 
@@ -145,6 +149,56 @@ def class_values(
             quality[found.where] = paired_iou(found.boxes, found.truth)
     values: Tensor = loss(logits.flatten(0, 1), labels.flatten(), activation, quality)
     return values.view(labels.shape)
+
+
+CLASS_LAYERS = ("head.classification_head.cls_logits.",)
+"""Starts of the names of parameters whose shape follows the number of classes, in the networks of
+:class:`PyramidDetector`."""
+
+RESNET_STRIDES = [8, 16, 32, 64, 128]
+"""Of the pyramid of :func:`resnet50_network`."""
+
+
+@dataclass(frozen=True)
+class PyramidSpec(DetectorSpec):
+    """Options of every :class:`PyramidDetector`."""
+
+    places: ClassVar[dict[str, Kind]] = {"box": "box", "classification": "sigmoid"}
+    multiple: ClassVar[int] = 1
+
+    weights: str = "none"
+
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, 32)
+
+
+def selection(spec: DetectorSpec) -> dict[str, Any]:
+    """How detections are chosen, in the words of torchvision's detectors of one stage."""
+    return {
+        "score_thresh": spec.score_threshold,
+        "nms_thresh": spec.nms_threshold,
+        "detections_per_img": spec.detections,
+    }
+
+
+def resnet50_network(
+    build: Callable[..., Any], published: WeightsEnum, spec: PyramidSpec, num_classes: int
+) -> Any:
+    """A network of torchvision's with ResNet-50, its weights as the spec asks for.
+
+    Args:
+        build: torchvision's own builder of it; published: its weights from COCO.
+    """
+    network = build(weights=None, weights_backbone=None, num_classes=num_classes, **selection(spec))
+    load_weights(
+        network,
+        spec.weights,
+        backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
+        full=published,
+        class_layers=CLASS_LAYERS,
+    )
+    return network
 
 
 class PyramidDetector(DetectionModel):

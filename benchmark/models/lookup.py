@@ -72,9 +72,7 @@ def _check_class(found: Any, where: str) -> None:
         )
     places, kinds = found.places, get_args(Kind)
     if not isinstance(places, dict) or not all(kind in kinds for kind in places.values()):
-        raise UserError(
-            f"{where}: `places` must map places to {', '.join(kinds)}; got {places!r}"
-        )
+        raise UserError(f"{where}: `places` must map places to {', '.join(kinds)}; got {places!r}")
 
 
 def make_spec(name: str, given: dict[str, Any], path: str) -> tuple[dict[str, Any], ModelSpec]:

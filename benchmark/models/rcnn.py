@@ -12,10 +12,19 @@ from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights, Wei
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign
 
+from benchmark.config import Train
 from benchmark.models.base import DetectionLosses, DetectorSpec, Kind, UnderTest
-from benchmark.models.pyramids import check_norm_momentum
+from benchmark.models.norms import check_momentum, check_values, divide_by_plain_deviation
+from benchmark.models.pyramids import (
+    MOBILENET_LAST,
+    MOBILENET_TORCHVISION,
+    RESNET,
+    Pyramid,
+    from_stride,
+    mobilenet_pyramid,
+    resnet50_pyramid,
+)
 from benchmark.models.two_stage import (
     Anchors,
     BoxPredictor,
@@ -23,12 +32,15 @@ from benchmark.models.two_stage import (
     ProposalHead,
     ProposalNetwork,
     RegionHeads,
+    RegionPool,
     Sampled,
 )
-from benchmark.models.two_stage_backbones import Pyramid, mobilenet_pyramid, resnet50_pyramid
 from benchmark.models.weights import check_weights, load_weights
 
 ASPECT_RATIOS = [0.5, 1.0, 2.0]
+DETECTOR_EPSILON = 1e-5
+"""What torchvision's detectors of two stages add to the variances of MobileNetV3."""
+
 BOX_REGION = 7
 """Side of what is pooled of a region for its class and box."""
 
@@ -59,8 +71,11 @@ class TwoStageSpec(DetectorSpec):
         "objectness": "sigmoid",
         "classification": "softmax",
     }
+    multiple: ClassVar[int] = 1
     classifier: ClassVar[WeightsEnum]
     published: ClassVar[WeightsEnum | None] = None
+    plain_deviation: ClassVar[bool] = False
+    """Whether the published weights were trained with batch norms without an epsilon."""
 
     nms_threshold: float = 0.5
     weights: str = "none"
@@ -88,8 +103,12 @@ class TwoStageSpec(DetectorSpec):
             raise ValueError(
                 f"proposal_threshold must be in 0..1, below 1, got {self.proposal_threshold}"
             )
-        check_norm_momentum(self.norm_momentum)
+        check_momentum(self.norm_momentum)
         self._check_anchors()
+
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, 32)
 
     def _check_anchors(self) -> None:
         if not self.anchor_sizes or min(self.anchor_sizes) < 1:
@@ -132,7 +151,10 @@ class MobileNetSpec(TwoStageSpec):
         return 3 if self.finest_stride is None else _levels(self.finest_stride)
 
     def pyramid(self) -> Pyramid:
-        return mobilenet_pyramid(self.finest_stride, self.channels, self.norm_momentum)
+        blocks = MOBILENET_TORCHVISION
+        if self.finest_stride is not None:
+            blocks = from_stride(MOBILENET_LAST, self.finest_stride)
+        return mobilenet_pyramid(blocks, self.channels, self.norm_momentum, DETECTOR_EPSILON)
 
 
 @dataclass(frozen=True)
@@ -145,6 +167,7 @@ class ResNet50Spec(TwoStageSpec):
     """
 
     classifier: ClassVar[WeightsEnum] = ResNet50_Weights.IMAGENET1K_V1
+    plain_deviation: ClassVar[bool] = True
 
     finest_stride: Literal[4, 8, 16, 32] = 4
 
@@ -153,7 +176,8 @@ class ResNet50Spec(TwoStageSpec):
         return _levels(self.finest_stride)
 
     def pyramid(self) -> Pyramid:
-        return resnet50_pyramid(self.finest_stride, self.channels, self.norm_momentum)
+        blocks = from_stride(RESNET, self.finest_stride)
+        return resnet50_pyramid(blocks, self.channels, self.norm_momentum)
 
 
 def _levels(finest_stride: int) -> int:
@@ -173,11 +197,12 @@ class TwoStage(nn.Module):
     def __init__(self, num_classes: int, spec: TwoStageSpec) -> None:
         super().__init__()
         pyramid = spec.pyramid()
-        anchors = Anchors(_sizes(spec), ASPECT_RATIOS, pyramid.strides)
+        coarsest = 2 * pyramid.strides[-1]
+        anchors = Anchors(_sizes(spec), ASPECT_RATIOS, [*pyramid.strides, coarsest])
         self.network = GeneralizedRCNN(
             pyramid.network,
             _first_stage(spec, anchors),
-            self._second_stage(spec, num_classes + 1, [str(n) for n in range(spec.levels - 1)]),
+            self._second_stage(spec, num_classes + 1, pyramid.strides),
             nn.Identity(),
         )
         load_weights(
@@ -187,11 +212,13 @@ class TwoStage(nn.Module):
             full=spec.published,
             class_layers=self.class_layers,
         )
+        if spec.weights == "full" and spec.plain_deviation:
+            divide_by_plain_deviation(pyramid.network)
 
-    def _second_stage(self, spec: TwoStageSpec, columns: int, maps: list[str]) -> RegionHeads:
-        """The heads; ``columns`` are the classes with the background, ``maps`` what is pooled."""
+    def _second_stage(self, spec: TwoStageSpec, columns: int, strides: list[int]) -> RegionHeads:
+        """The heads; ``columns`` are the classes with the background."""
         return RegionHeads(
-            MultiScaleRoIAlign(maps, output_size=BOX_REGION, sampling_ratio=2),
+            RegionPool(strides, BOX_REGION),
             TwoMLPHead(spec.channels * BOX_REGION**2, spec.head),
             BoxPredictor(spec.head, columns),
             fg_iou_thresh=0.5,
@@ -202,13 +229,18 @@ class TwoStage(nn.Module):
             score_thresh=spec.score_threshold,
             nms_thresh=spec.nms_threshold,
             detections_per_img=spec.detections,
-            **self.further_heads(spec, columns, maps),
+            **self.further_heads(spec, columns, strides),
         )
 
     def further_heads(
-        self, spec: TwoStageSpec, columns: int, maps: list[str]
+        self, spec: TwoStageSpec, columns: int, strides: list[int]
     ) -> dict[str, nn.Module]:
-        """Heads besides that of boxes and classes, as torchvision's ``RoIHeads`` calls them."""
+        """Heads besides that of boxes and classes, as torchvision's ``RoIHeads`` calls them.
+
+        Args:
+            columns: classes, the background among them.
+            strides: of the maps that regions are pooled from, in pixels.
+        """
         return {}
 
     def learn(

@@ -20,7 +20,6 @@ from benchmark.models.base import (
     loss_at,
 )
 from benchmark.models.dense import Offsets, anchor_labels, class_values, matches, positives
-from benchmark.options import UserError
 from losses import get
 
 BOX_LOSS = get("smooth_l1", beta=1.0)
@@ -38,8 +37,8 @@ SSD300_STEPS = [8, 16, 32, 64, 100, 300]
 
 The last of the sizes belongs to the geometric mean with the one before it."""
 
-SMALLEST_SSD300 = 272
-"""Shortest side whose last map has a pixel, among multiples of 16."""
+SMALLEST_SSD300 = 268
+"""Shortest side whose last map has a pixel."""
 
 
 class TorchvisionSSD(DetectionModel):
@@ -134,12 +133,16 @@ class SSD300(TorchvisionSSD):
         self.elsewhere = DefaultBoxGenerator(SSD300_RATIOS, scales=SSD300_SCALES)
 
     def generator(self, size: tuple[int, int]) -> DefaultBoxGenerator:
-        if min(size) < SMALLEST_SSD300:
-            raise UserError(
-                f"ssd300_vgg16 takes images whose sides are at least {SMALLEST_SSD300} pixels, "
-                f"got {size[0]} x {size[1]}"
-            )
         return self.network.anchor_generator if size == (300, 300) else self.elsewhere
+
+
+def check_ssd300_size(size: tuple[int, int]) -> None:
+    """Raise ``ValueError`` for images, of a height and width, that are too small for SSD300."""
+    if min(size) < SMALLEST_SSD300:
+        raise ValueError(
+            f"image_size: ssd300_vgg16 takes images whose sides are at least {SMALLEST_SSD300} "
+            f"pixels, also in multi-scale training; the smallest are {size[0]} x {size[1]}"
+        )
 
 
 def hard_negatives(values: Tensor, positive: Tensor, ratio: float) -> Tensor:

@@ -76,7 +76,11 @@ def _check_output(network: nn.Module, task: str, image_size: Sequence[int], wher
         raise UserError(
             f"{where}: {called} failed on images {list(images.shape)}: {reason_of(error)}"
         ) from error
-    fault = _fault_in_logits(output, images) if task == "segmentation" else _fault_in_detections(output, task, images)
+    fault = (
+        _fault_in_logits(output, images)
+        if task == "segmentation"
+        else _fault_in_detections(output, task, images)
+    )
     if fault:
         raise UserError(f"{where}: {called} on images {list(images.shape)} must give {fault}")
 

@@ -22,6 +22,8 @@ from torchvision.models.detection.rpn import (
     RPNHead,
     concat_box_prediction_layers,
 )
+from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import LevelMapper
 
 from benchmark.models.base import BoxTerm, UnderTest, box_loss_at, loss_at
 from benchmark.models.geometry import paired_iou
@@ -142,6 +144,24 @@ class ProposalNetwork(RegionProposalNetwork):
         return Proposed(proposals, BoxTerm(values, at_least_one(count, logits)), objectness)
 
 
+class RegionPool(MultiScaleRoIAlign):
+    """torchvision's pooling of regions, at strides that are known.
+
+    torchvision divides the map's side by the image's and rounds to a power of two, which is wrong
+    for some small images whose side does not divide.
+
+    Args:
+        strides: of the maps, which are named by their numbers, in pixels.
+        side: of what is pooled of a region.
+    """
+
+    def __init__(self, strides: list[int], side: int) -> None:
+        super().__init__([str(n) for n in range(len(strides))], side, sampling_ratio=2)
+        self.scales = [1 / stride for stride in strides]
+        finest, coarsest = (stride.bit_length() - 1 for stride in (strides[0], strides[-1]))
+        self.map_levels = LevelMapper(finest, coarsest, self.canonical_scale, self.canonical_level)
+
+
 class RegionHeads(RoIHeads):
     """torchvision's second stage, with losses that are handed in."""
 
@@ -176,7 +196,7 @@ class RegionHeads(RoIHeads):
         logits, outputs = self.box_predictor(self.box_head(regions))
         labels = torch.cat(sampled.labels)
         positive = (labels > 0).nonzero()[:, 0]
-        deltas = outputs.reshape(len(labels), -1, 4)[positive, labels[positive]]
+        deltas = outputs.unflatten(1, (-1, 4))[positive, labels[positive]]
         proposals, matched = sampled.objects()
         proposal = torch.cat(proposals)
         truth = torch.cat([t["boxes"][m] for t, m in zip(targets, matched, strict=True)])
@@ -240,4 +260,4 @@ def _rows(chosen: list[Tensor]) -> Tensor:
 
 def at_least_one(count: int, like: Tensor) -> Tensor:
     """A count as a normaliser, on the device of another tensor."""
-    return torch.tensor(float(max(1, count)), device=like.device)
+    return torch.full((), float(max(1, count)), device=like.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Collection, Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -22,8 +23,11 @@ SUFFIXES = (".pth", ".pt", ".safetensors")
 RENAMED = {"imagenet": "backbone"}
 """Words of earlier experiment files and what they are called now."""
 
-WRAPPINGS = ("model", "state_dict")
-"""Keys under which training programs keep a network's weights beside other things."""
+WRAPPINGS = ("average", "model", "state_dict")
+"""Keys under which training programs keep a network's weights beside other things.
+
+They may stand in each other. Checkpoints of our runs have the moving average, where there is one,
+beside the model; it comes first, as it is what was measured."""
 
 CLASSIFIER_PREFIX = "features."
 """Of a classifier's convolutions, where torchvision's dense networks take those alone."""
@@ -96,6 +100,7 @@ def load_weights(
         parts = [network] if backbone is None else [network, backbone[1]]
         state = _unwrapped(read_weights(Path(choice)), parts)
         if backbone is not None and not state.keys() & network.state_dict().keys():
+            _check_related(state, network, backbone[1], choice)
             _load_backbone(backbone[1], state, choice)
         else:
             _load_whole(network, state, choice, class_layers, unused)
@@ -115,11 +120,12 @@ def read_weights(path: Path) -> State:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).partition("\n")[0]
         raise UserError(
             f"weights {path}: only files that hold nothing but tensors and plain values are "
-            f"loaded ({reason}); save the network's state_dict() alone"
+            f"loaded{_held(error)}; save the network's state_dict() alone"
         ) from None
+    except LookupError:  # what is no pickle at all may be read as orders to look things up
+        raise UserError(f"weights {path}: cannot be read: torch did not write it") from None
     except (OSError, RuntimeError, EOFError, ValueError, BadZipFile, SafetensorError) as error:
         raise UserError(f"weights {path}: cannot be read: {_first_line(error)}") from None
     for key in WRAPPINGS:
@@ -128,6 +134,12 @@ def read_weights(path: Path) -> State:
     if not _is_state(content):
         raise UserError(f"weights {path}: must hold parameters by name, as state_dict() gives them")
     return dict(content)
+
+
+def _held(error: pickle.UnpicklingError) -> str:
+    """The class that torch did not load; the rest of its message advises to load it unchecked."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return f" (it holds {found[1]})" if found else ""
 
 
 def _is_state(content: Any) -> bool:
@@ -155,6 +167,8 @@ def _published(weights: WeightsEnum) -> State:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return f"it is no file of tensors alone{_held(error)}"
     return str(error).partition("\n")[0] or type(error).__name__
 
 
@@ -166,6 +180,17 @@ def _unwrapped(state: State, parts: list[nn.Module]) -> State:
         if len(outer) != 1 or outer & inside or not all("." in name for name in state):
             return state
         state = {name.partition(".")[2]: value for name, value in state.items()}
+
+
+def _check_related(state: State, network: nn.Module, backbone: nn.Module, source: str) -> None:
+    """That weights are of the backbone, where none of them is of the network as a whole."""
+    names = {name.removeprefix(CLASSIFIER_PREFIX) for name in state} | state.keys()
+    if names & backbone.state_dict().keys():
+        return
+    raise UserError(
+        f"weights {source} are neither of this network ({_some(list(network.state_dict()))}) nor "
+        f"of its backbone ({_some(list(backbone.state_dict()))}); they are {_some(list(state))}"
+    )
 
 
 def _load_backbone(module: nn.Module, state: State, source: str) -> None:

@@ -37,6 +37,24 @@ def test_a_file_may_import_what_lies_in_the_current_folder(folder):
     assert find_attribute("sub/net.py:width", "model") == 7
 
 
+def test_a_module_that_ends_the_program_is_refused(folder):
+    (folder / "attributes_exit.py").write_text("import sys\nsys.exit(3)")
+    with pytest.raises(UserError, match=r"attributes_exit.py cannot be imported: SystemExit: 3"):
+        find_attribute("attributes_exit.py:Net", "model")
+
+
+def test_where_no_name_is_close_those_of_the_module_are_told(folder):
+    names = [f"net{i}" for i in range(10)]
+    lines = [f"def {name}(): pass" for name in names]
+    (folder / "attributes_many.py").write_text("from pathlib import Path\n" + "\n".join(lines))
+    shown = ", ".join(names[:8])
+    with pytest.raises(UserError, match=f"has no 'xyz'; it defines {shown} and 2 more$"):
+        find_attribute("attributes_many.py:xyz", "model")
+    (folder / "attributes_none.py").write_text("value = 3")
+    with pytest.raises(UserError, match=r"has no 'xyz'; it defines nothing$"):
+        find_attribute("attributes_none.py:xyz", "model")
+
+
 def test_an_error_says_what_was_looked_for():
     with pytest.raises(UserError, match=r"^model 'math:sinn': math has no 'sinn' \(did you mean"):
         find_attribute("math:sinn", "model")

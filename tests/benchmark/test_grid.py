@@ -136,7 +136,7 @@ def test_box_losses_of_two_spaces_do_not_add_up():
         ({"losses": [{"name": "smooth_l1", "beta": "x"}]}, ["losses.0.beta", "number", "'x'"]),
         ({"losses": [{"name": "iou", "form": "cubic"}]}, ["losses.0.form", "'linear', 'log'"]),
         ({"models": ["tiny_fcs"]}, ["matrix.one.models.0", "(did you mean 'tiny_fcos'?)"]),
-        ({"models": ["tiny_unet"]}, ["'tiny_unet' is a segmentation model", "tiny_fcos"]),
+        ({"models": ["tiny_unet"]}, ["the task of 'tiny_unet' is segmentation", "tiny_fcos"]),
         ({"models": [{"name": "tiny_fcos", "width": 7}]}, ["models.0", "width", "7"]),
         ({"datasets": ["shape"]}, ["datasets.0", "(did you mean 'shapes'?)"]),
         ({"datasets": ["voc"]}, ["datasets.0.root: missing"]),
@@ -275,8 +275,55 @@ def test_wrong_parts(parts, told):
 
 
 def test_a_segmenter_has_no_places():
-    with pytest.raises(UserError, match="loss at: none"):
+    with pytest.raises(UserError, match=r"losses\.0: .*plain list, such as losses: \[dice\]"):
         plan(sums({"parts": {"mask": "dice"}}))
+    crossed = experiment(task="segmentation", losses={"mask": ["bce"]}, models=["tiny_unet"])
+    with pytest.raises(UserError, match=r"plain list, such as losses: \[bce\]"):
+        plan(crossed)
+
+
+def test_keys_beside_parts_that_mean_nothing():
+    with pytest.raises(UserError, match=r"losses\.0\.beta: unknown key; .*: weight, label$"):
+        parts_of({"parts": {"box": "giou"}, "beta": 1})
+    with pytest.raises(UserError, match=r"wieght: unknown key \(did you mean 'weight'\?\)"):
+        parts_of({"parts": {"box": "giou"}, "wieght": 1})
+
+
+def test_a_loss_of_classes_is_told_where_it_can_stand():
+    with pytest.raises(UserError, match=r"say where it .*: {parts: {classification: class_focal}}"):
+        parts_of("class_focal")
+    with pytest.raises(UserError, match=r"'class_focal' .* no place in common"):
+        parts_of("class_focal", models=("tiny_fcos", "tiny_fcos"))
+    with pytest.raises(
+        UserError,
+        match=r"parts\.classification: 'varifocal' works with sigmoid scores, but here the "
+        r"model's are softmax; allowed: class_cross_entropy, class_focal$",
+    ):
+        parts_of({"parts": {"classification": "varifocal"}}, models=("faster_rcnn_mobilenet_v3",))
+
+
+@pytest.mark.parametrize(
+    ("size", "scales", "fits"),
+    [
+        (32, [0.25, 0.5], False),
+        (64, [0.9, 1.1], False),
+        (64, [0.5, 1.0], True),
+        (64, [0.5, 0.5], True),  # one size, and said so
+        ([64, 128], [0.85, 1.15], True),
+    ],
+)
+def test_a_range_of_sizes_that_holds_but_one(size, scales, fits):
+    chosen = experiment(train={"image_size": size, "multi_scale": scales})
+    if fits:
+        assert plan(chosen)
+        return
+    with pytest.raises(UserError, match=r"one\.train\.multi_scale: all sizes .* are rounded to"):
+        plan(chosen)
+
+
+def test_a_number_that_is_none_is_refused():
+    with pytest.raises(UserError, match=r"models\.0\.score_threshold: .*finite number, got nan"):
+        plan(experiment(models=[{"name": "tiny_fcos", "score_threshold": float("nan")}]))
 
 
 def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
@@ -295,3 +342,30 @@ def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
     ]
     assert cells[0].loss.parts["box"].weight == 1.0
     assert cells[2].loss.parts["mask"].name == "sum"
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (
+            {"models": ["tiny_fcos", "ssd300_vgg16"]},
+            "matrix.one.models.1: ssd300_vgg16: train.image_size: .* at least 268 pixels",
+        ),
+        (
+            {"train": {"image_size": 100}},
+            "matrix.one.models.0: tiny_fcos: train.image_size: .* multiple of 16",
+        ),
+        (
+            {
+                "task": "segmentation",
+                "losses": ["bce"],
+                "models": ["deeplabv3_mobilenet_v3"],
+                "train": {"batch_size": 1},
+            },
+            "matrix.one.models.0: deeplabv3_mobilenet_v3: train.batch_size: 1 is too small",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_trained_so_is_refused(block, message):
+    with pytest.raises(UserError, match=message):
+        plan(experiment(**block))

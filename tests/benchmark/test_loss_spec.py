@@ -124,6 +124,7 @@ def test_attribute_of_an_attribute(source):
         ("{sum: [bce], name: sum}", None, ["must have a name or a sum, not both"]),
         ("[ciou", None, ["is not valid YAML"]),
         ("[ciou, diou]", None, ["must be a name, module:attribute, or a mapping"]),
+        ("class_focal", None, ["'class_focal' is a loss of classes; only losses of boxes and of"]),
         ("3", None, ["must be a name, module:attribute, or a mapping"]),
         ("{1: ciou}", None, ["must be a name, module:attribute, or a mapping"]),
         ("{gamma: 3}", None, ["name must be text, got None"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, Optional, get_args
 
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -81,6 +81,8 @@ def test_summary_is_the_first_line():
         (Literal["linear", "log"], "linear | log"),
         (list[int], "list[int]"),
         (float | None, "float | None"),
+        (Literal[4, 8] | None, "4 | 8 | None"),
+        (Optional[list[int]], "list[int] | None"),
     ],
 )
 def test_type_name(annotation, expected):
@@ -135,7 +137,9 @@ def test_an_added_option_is_left_out_at_its_default():
         ({"root": "x", "count": None}, "here.count: should be a valid integer, got None"),
         ({"root": "x", "form": "cube"}, "here.form: should be 'linear' or 'log', got 'cube'"),
         ({"root": "x", "pair": [1, "b"]}, "here.pair.1: should be a valid number"),
-        ({"root": "x", "names": "abc"}, "here.names: should be a valid list, got 'abc'"),
+        ({"root": "x", "beta": float("nan")}, "here.beta: should be a finite number, got nan"),
+        ({"root": "x", "pair": (0, float("inf"))}, "should be a finite number, got inf"),
+        ({"root": "x", "names": "abc"}, "here.names: must be a list, got 'abc'"),
     ],
 )
 def test_a_wrong_option_is_named_with_value_and_what_is_allowed(given, message):

@@ -46,6 +46,26 @@ def test_a_cells_steps_and_cost():
     assert grid.cells[0].cost == 6 * 4 * 64 * 64
 
 
+def test_weights_are_loaded_once_before_anything_is_trained(tmp_path, monkeypatch):
+    """From an address that nobody serves: one message, and no data decoded for nothing."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    tried = []
+
+    def refuse(url: str, *args: Any, **options: Any) -> None:
+        tried.append(url)
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    grid = plan_grid(
+        experiment(models=[{"name": "lraspp_mobilenet_v3", "weights": "backbone"}]), tmp_path
+    )
+    assert len(grid.cells) == 2
+    with pytest.raises(UserError, match=r"^model '.*lraspp.*': weights: .*\(no network\)"):
+        make_jobs(grid, grid.cells, tmp_path / "cache", "cpu", 1, 0)
+    assert len(tried) == 1
+    assert not (tmp_path / "cache").exists()
+
+
 def test_jobs_of_a_grid_share_decoded_data_and_the_trivial_predictor(tmp_path):
     grid = plan_grid(experiment(), tmp_path)
     told = []

@@ -6,60 +6,59 @@ Tian et al., 2019, arXiv:1904.01355, and the version of it that torchvision has.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights
+from torchvision.models import MobileNet_V3_Large_Weights
 from torchvision.models.detection import FCOS, FCOS_ResNet50_FPN_Weights, fcos_resnet50_fpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from benchmark.config import Train
 from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
     DetectionModel,
-    DetectorSpec,
-    Kind,
     UnderTest,
     box_loss_at,
     loss_at,
     register,
 )
 from benchmark.models.dense import (
+    CLASS_LAYERS,
+    RESNET_STRIDES,
     PyramidDetector,
+    PyramidSpec,
     anchor_labels,
     class_values,
     padded,
     positives,
+    resnet50_network,
+    selection,
 )
 from benchmark.models.geometry import centreness
-from benchmark.models.pyramids import check_norm_momentum, mobilenet_pyramid
+from benchmark.models.norms import check_momentum
+from benchmark.models.pyramids import MOBILENET_FIRST, from_stride, mobilenet_pyramid
 from benchmark.models.weights import check_weights, load_weights
+from benchmark.sizes import smallest_size
 from losses import get
 
 BOX_LOSS = get("giou")
 CLASS_LOSS = get("class_focal")
 """What torchvision has at the two places."""
 
-CLASS_LAYERS = ("head.classification_head.cls_logits.",)
-"""Starts of the names of parameters whose shape follows the number of classes."""
+COARSEST = 64
+"""Stride of the last level over MobileNetV3, in pixels."""
 
-
-@dataclass(frozen=True)
-class FCOSSpec(DetectorSpec):
-    """Options of every FCOS."""
-
-    places: ClassVar[dict[str, Kind]] = {"box": "box", "classification": "sigmoid"}
-
-    weights: str = "none"
+GROUPS = 32
+"""Of the group norms of the head."""
 
 
 @register("fcos_mobilenet_v3")
 @dataclass(frozen=True)
-class FCOSMobileNetSpec(FCOSSpec):
+class FCOSMobileNetSpec(PyramidSpec):
     """torchvision's FCOS with MobileNetV3-Large and a pyramid of strides 8 to 64.
 
     Attributes:
@@ -80,26 +79,34 @@ class FCOSMobileNetSpec(FCOSSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self.weights, ("none", "backbone"))
-        check_norm_momentum(self.norm_momentum)
-        if self.channels < 32 or self.channels % 32:
-            raise ValueError(f"channels must be a multiple of 32, got {self.channels}")
+        check_momentum(self.norm_momentum)
+        if self.channels < GROUPS or self.channels % GROUPS:
+            raise ValueError(f"channels must be a multiple of {GROUPS}, got {self.channels}")
         if self.convolutions < 1:
             raise ValueError(f"convolutions must be at least 1, got {self.convolutions}")
 
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        # Its groups then have one channel, and of a map of one pixel one value.
+        if self.channels == GROUPS and max(smallest_size(train)) <= COARSEST:
+            raise ValueError(
+                f"image_size: {train.image_size} is too small for channels: {self.channels}, which "
+                f"leaves one value to a group norm; give a side above {COARSEST} in each step, or "
+                "more channels"
+            )
+
     def build(self, num_classes: int) -> DetectionModel:
-        strides = [stride for stride in (8, 16, 32, 64) if stride >= self.finest_stride]
+        blocks = from_stride(MOBILENET_FIRST, self.finest_stride)
+        pyramid = mobilenet_pyramid(blocks, self.channels, self.norm_momentum)
+        strides = [*pyramid.strides, COARSEST]
         network = FCOS(
-            mobilenet_pyramid(
-                self.channels, self.finest_stride, self.norm_momentum, LastLevelMaxPool()
-            ),
+            pyramid.network,
             num_classes,
             anchor_generator=AnchorGenerator(
                 tuple((stride,) for stride in strides), ((1.0,),) * len(strides)
             ),
             head=FCOSHead(self.channels, 1, num_classes, self.convolutions),
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
+            **selection(self),
         )
         published = MobileNet_V3_Large_Weights.IMAGENET1K_V2
         load_weights(
@@ -113,7 +120,7 @@ class FCOSMobileNetSpec(FCOSSpec):
 
 @register("fcos_resnet50")
 @dataclass(frozen=True)
-class FCOSResNetSpec(FCOSSpec):
+class FCOSResNetSpec(PyramidSpec):
     """torchvision's FCOS with ResNet-50 and a pyramid of strides 8 to 128.
 
     Its batch norms are trained, also those of published weights, which torchvision freezes.
@@ -128,22 +135,9 @@ class FCOSResNetSpec(FCOSSpec):
         check_weights(self.weights)
 
     def build(self, num_classes: int) -> DetectionModel:
-        network = fcos_resnet50_fpn(
-            weights=None,
-            weights_backbone=None,
-            num_classes=num_classes,
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
-        )
-        load_weights(
-            network,
-            self.weights,
-            backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
-            full=FCOS_ResNet50_FPN_Weights.COCO_V1,
-            class_layers=CLASS_LAYERS,
-        )
-        return TorchvisionFCOS(network, [8, 16, 32, 64, 128])
+        published = FCOS_ResNet50_FPN_Weights.COCO_V1
+        network = resnet50_network(fcos_resnet50_fpn, published, self, num_classes)
+        return TorchvisionFCOS(network, RESNET_STRIDES)
 
 
 class TorchvisionFCOS(PyramidDetector):

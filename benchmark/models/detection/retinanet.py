@@ -6,11 +6,11 @@ Lin et al., 2017, arXiv:1708.02002.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights
+from torch import Tensor
+from torchvision.models import MobileNet_V3_Large_Weights
 from torchvision.models.detection import (
     RetinaNet,
     RetinaNet_ResNet50_FPN_Weights,
@@ -24,22 +24,26 @@ from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
     DetectionModel,
-    DetectorSpec,
-    Kind,
     UnderTest,
     box_loss_at,
     loss_at,
     register,
 )
 from benchmark.models.dense import (
+    CLASS_LAYERS,
+    RESNET_STRIDES,
     Offsets,
     PyramidDetector,
+    PyramidSpec,
     anchor_labels,
     class_values,
     matches,
     positives,
+    resnet50_network,
+    selection,
 )
-from benchmark.models.pyramids import check_norm_momentum, mobilenet_pyramid
+from benchmark.models.norms import check_momentum, divide_by_plain_deviation
+from benchmark.models.pyramids import MOBILENET_FIRST, from_stride, mobilenet_pyramid
 from benchmark.models.weights import check_weights, load_weights
 from losses import get
 
@@ -47,23 +51,17 @@ BOX_LOSS = get("l1")
 CLASS_LOSS = get("class_focal")
 """What torchvision has at the two places."""
 
-CLASS_LAYERS = ("head.classification_head.cls_logits.",)
-"""Starts of the names of parameters whose shape follows the number of classes."""
-
 RATIOS = (0.5, 1.0, 2.0)
 SCALES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
 """Height by width, and size, of the nine anchors of a location."""
 
 
 @dataclass(frozen=True)
-class RetinaNetSpec(DetectorSpec):
+class RetinaNetSpec(PyramidSpec):
     """Options of every RetinaNet."""
-
-    places: ClassVar[dict[str, Kind]] = {"box": "box", "classification": "sigmoid"}
 
     nms_threshold: float = 0.5
     detections: int = 300
-    weights: str = "none"
 
 
 @register("retinanet_resnet50")
@@ -83,27 +81,11 @@ class RetinaNetResNetSpec(RetinaNetSpec):
         check_weights(self.weights)
 
     def build(self, num_classes: int) -> DetectionModel:
-        network = retinanet_resnet50_fpn(
-            weights=None,
-            weights_backbone=None,
-            num_classes=num_classes,
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
-        )
-        load_weights(
-            network,
-            self.weights,
-            backbone=(ResNet50_Weights.IMAGENET1K_V1, network.backbone.body),
-            full=RetinaNet_ResNet50_FPN_Weights.COCO_V1,
-            class_layers=CLASS_LAYERS,
-        )
+        published = RetinaNet_ResNet50_FPN_Weights.COCO_V1
+        network = resnet50_network(retinanet_resnet50_fpn, published, self, num_classes)
         if self.weights == "full":
-            # These weights were trained with norms that divide by the plain deviation.
-            for layer in network.modules():
-                if isinstance(layer, nn.BatchNorm2d):
-                    layer.eps = 0.0
-        return TorchvisionRetinaNet(network, [8, 16, 32, 64, 128])
+            divide_by_plain_deviation(network.backbone)
+        return TorchvisionRetinaNet(network, RESNET_STRIDES)
 
 
 @register("retinanet_mobilenet_v3")
@@ -130,34 +112,35 @@ class RetinaNetMobileNetSpec(RetinaNetSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self.weights, ("none", "backbone"))
-        check_norm_momentum(self.norm_momentum)
+        check_momentum(self.norm_momentum)
         if self.channels < 8:
             raise ValueError(f"channels must be at least 8, got {self.channels}")
         if self.anchor_size * self.finest_stride < 1:
             raise ValueError(f"anchor_size must make a pixel or more, got {self.anchor_size}")
 
     def build(self, num_classes: int) -> DetectionModel:
-        strides = [stride for stride in (8, 16, 32, 64, 128) if stride >= self.finest_stride]
+        pyramid = mobilenet_pyramid(
+            from_stride(MOBILENET_FIRST, self.finest_stride),
+            self.channels,
+            self.norm_momentum,
+            extra=LastLevelP6P7(self.channels, self.channels),
+        )
+        strides = [*pyramid.strides, 64, 128]
         sizes = [
             tuple(int(self.anchor_size * stride * scale) for scale in SCALES) for stride in strides
         ]
-        backbone = mobilenet_pyramid(
-            self.channels,
-            self.finest_stride,
-            self.norm_momentum,
-            LastLevelP6P7(self.channels, self.channels),
-        )
         network = RetinaNet(
-            backbone,
+            pyramid.network,
             num_classes,
             anchor_generator=AnchorGenerator(tuple(sizes), (RATIOS,) * len(strides)),
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
+            **selection(self),
         )
         published = MobileNet_V3_Large_Weights.IMAGENET1K_V2
         load_weights(
-            network, self.weights, backbone=(published, backbone.body), class_layers=CLASS_LAYERS
+            network,
+            self.weights,
+            backbone=(published, network.backbone.body),
+            class_layers=CLASS_LAYERS,
         )
         return TorchvisionRetinaNet(network, strides)
 

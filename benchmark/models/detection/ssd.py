@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -22,19 +23,32 @@ from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
 from torchvision.models.vgg import cfgs, make_layers
 
+from benchmark.config import Train
 from benchmark.models.base import DetectionModel, DetectorSpec, Kind, register
-from benchmark.models.pyramids import check_norm_momentum
+from benchmark.models.dense import selection
+from benchmark.models.norms import check_momentum, check_values
 from benchmark.models.single_shot import (
     SSD300,
     SSD300_RATIOS,
     SSD300_SCALES,
     SSD300_STEPS,
+    check_ssd300_size,
     TorchvisionSSD,
 )
-from benchmark.models.weights import check_weights, load_weights
+from benchmark.models.weights import check_weights, load_weights, read_weights
+from benchmark.sizes import smallest_size
 
 LAST_MAP = 13
 """The block of MobileNetV3-Large whose expansion is SSDlite's first map, of stride 16."""
+
+COARSEST = 512
+"""Stride of SSDlite's last map, in pixels."""
+
+LAST_CONVOLUTION = ("features.16.0.weight", "features.1.3.0.weight")
+"""Ends of the name of the backbone's last convolution: in the classifier, and in SSDlite."""
+
+FULL_TAIL = 960
+"""Channels that the classifier has there; torchvision's SSDlite has half as many."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class SSDSpec(DetectorSpec):
     """Options of every SSD."""
 
     places: ClassVar[dict[str, Kind]] = {"box": "box", "classification": "softmax"}
+    multiple: ClassVar[int] = 1
 
     weights: str = "none"
 
@@ -56,7 +71,7 @@ class SSDLiteSpec(SSDSpec):
     Attributes:
         weights: ``none``, ``backbone`` (ImageNet's), ``full`` (COCO's), both by torchvision, or a
             file. As in torchvision, the backbone's last blocks have half the channels unless the
-            weights are ``backbone``.
+            weights are ``backbone``, or a file in which they have all.
         width: factor of the channels of the backbone and of the maps behind it.
         norm_momentum: share of each batch in the running statistics of the batch norms.
             torchvision has 0.03, slow for a short training from scratch.
@@ -71,17 +86,24 @@ class SSDLiteSpec(SSDSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self.weights)
-        check_norm_momentum(self.norm_momentum)
+        check_momentum(self.norm_momentum)
         if not 0.1 <= self.width <= 2:
             raise ValueError(f"width must lie in 0.1..2, got {self.width}")
         if self.width != 1 and self.weights in ("backbone", "full"):
             raise ValueError(f"width must be 1 for published weights, got {self.width}")
 
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, COARSEST, in_backbone=False)
+
     def build(self, num_classes: int) -> DetectionModel:
         norm = partial(nn.BatchNorm2d, eps=0.001, momentum=self.norm_momentum)
         published = self.weights == "backbone"
         classifier = mobilenet_v3_large(
-            weights=None, norm_layer=norm, width_mult=self.width, reduced_tail=not published
+            weights=None,
+            norm_layer=norm,
+            width_mult=self.width,
+            reduced_tail=not _has_full_tail(self.weights, self.width),
         )
         if not published:
             _initialise(classifier, partial(nn.init.normal_, std=0.03))
@@ -98,9 +120,7 @@ class SSDLiteSpec(SSDSpec):
             image_mean=[0.5, 0.5, 0.5],
             image_std=[0.5, 0.5, 0.5],
             head=head,
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
+            **selection(self),
             topk_candidates=300,
         )
         load_weights(
@@ -118,7 +138,7 @@ class SSDLiteSpec(SSDSpec):
 class SSD300Spec(SSDSpec):
     """torchvision's SSD300 with VGG-16, which has no norms: start it from published weights.
 
-    Made for images of 300 x 300; takes those whose sides are at least 272.
+    Made for images of 300 x 300; takes those whose sides are at least 268.
 
     Attributes:
         weights: ``none``, ``backbone`` (ImageNet's), ``full`` (COCO's), both by torchvision, or a
@@ -133,6 +153,10 @@ class SSD300Spec(SSDSpec):
         super().__post_init__()
         check_weights(self.weights)
 
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_ssd300_size(smallest_size(train))
+
     def build(self, num_classes: int) -> DetectionModel:
         # torchvision's own builder makes the whole classifier first, most of it for nothing.
         features = make_layers(cfgs["D"], batch_norm=False)
@@ -144,9 +168,7 @@ class SSD300Spec(SSDSpec):
             num_classes + 1,
             image_mean=[0.48235, 0.45882, 0.40784],
             image_std=[1 / 255, 1 / 255, 1 / 255],
-            score_thresh=self.score_threshold,
-            nms_thresh=self.nms_threshold,
-            detections_per_img=self.detections,
+            **selection(self),
         )
         load_weights(
             network,
@@ -156,6 +178,22 @@ class SSD300Spec(SSDSpec):
             class_layers=("head.classification_head.",),
         )
         return SSD300(network)
+
+
+def _has_full_tail(weights: str, width: float) -> bool:
+    """Whether the weights are of a backbone whose last blocks have all the classifier's channels.
+
+    Args:
+        weights, width: as the options of :class:`SSDLiteSpec`.
+    """
+    if weights in ("none", "full"):
+        return False
+    if weights == "backbone":
+        return True
+    state = read_weights(Path(weights))
+    found = [len(value) for name, value in state.items() if name.endswith(LAST_CONVOLUTION)]
+    # Rounding to multiples of 8 moves both numbers by little.
+    return bool(found) and found[0] > 0.75 * FULL_TAIL * width
 
 
 def _initialise(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, sigmoid_focal_loss
 
+from benchmark.config import Train
 from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
@@ -24,6 +25,7 @@ from benchmark.models.base import (
 )
 from benchmark.models.geometry import centreness
 from benchmark.models.layers import Residual, conv_bn
+from benchmark.models.norms import check_values
 from losses import get as get_loss
 
 STRIDES = (8, 16)
@@ -52,6 +54,10 @@ class TinyFCOSSpec(DetectorSpec):
         super().__post_init__()
         if self.width < 8 or self.width % 8:
             raise ValueError(f"width must be a multiple of 8, got {self.width}")
+
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, 32)
 
     def build(self, num_classes: int) -> DetectionModel:
         return TinyFCOS(num_classes, self)

@@ -12,7 +12,6 @@ from torchvision.models import WeightsEnum
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import paste_masks_in_image, project_masks_on_boxes
-from torchvision.ops import MultiScaleRoIAlign
 
 from benchmark.models.base import (
     BoxTerm,
@@ -25,7 +24,7 @@ from benchmark.models.base import (
     register,
 )
 from benchmark.models.rcnn import MobileNetSpec, ResNet50Spec, TwoStage, TwoStageSpec
-from benchmark.models.two_stage import Maps, Sampled, at_least_one
+from benchmark.models.two_stage import Maps, RegionPool, Sampled, at_least_one
 from losses import MaskLoss
 
 
@@ -112,12 +111,12 @@ class MaskRCNN(TwoStage, InstanceModel):
         self.soft_targets = spec.mask_targets == "soft"
 
     def further_heads(
-        self, spec: TwoStageSpec, columns: int, maps: list[str]
+        self, spec: TwoStageSpec, columns: int, strides: list[int]
     ) -> dict[str, nn.Module]:
         assert isinstance(spec, MaskSpec)
         width = spec.mask_channels
         return {
-            "mask_roi_pool": MultiScaleRoIAlign(maps, output_size=MASK_REGION, sampling_ratio=2),
+            "mask_roi_pool": RegionPool(strides, MASK_REGION),
             "mask_head": MaskRCNNHeads(spec.channels, [width] * spec.mask_convolutions, 1),
             "mask_predictor": MaskPredictor(width, width, columns),
         }

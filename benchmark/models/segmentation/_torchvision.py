@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from benchmark.models.base import ModelSpec, SegmentationModel
-from benchmark.models.pyramids import check_norm_momentum
+from benchmark.models.norms import check_momentum
 from benchmark.models.weights import check_weights
 
 AUXILIARY = ("aux_classifier.",)
@@ -28,6 +28,7 @@ class TorchvisionSpec(ModelSpec):
     """
 
     task: ClassVar[str] = "segmentation"
+    multiple: ClassVar[int] = 1
     weights: str = "none"
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class MobileNetSpec(TorchvisionSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_norm_momentum(self.norm_momentum)
+        check_momentum(self.norm_momentum)
 
 
 class TorchvisionSegmenter(SegmentationModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from torchvision.models.segmentation import (
     deeplabv3_resnet50,
 )
 
+from benchmark.config import Train
 from benchmark.models.base import SegmentationModel, register
-from benchmark.models.pyramids import set_norm_momentum
+from benchmark.models.norms import check_values, set_momentum
 from benchmark.models.segmentation._torchvision import (
     AUXILIARY,
     MobileNetSpec,
@@ -26,16 +28,25 @@ from benchmark.models.weights import load_weights
 from benchmark.options import UserError
 
 
+@dataclass(frozen=True)
+class DeepLabSpec(TorchvisionSpec):
+    """What is the same of every DeepLabV3."""
+
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, math.inf, in_backbone=False)
+
+
 @register("deeplabv3_mobilenet_v3")
 @dataclass(frozen=True)
-class DeepLabMobileNetSpec(MobileNetSpec):
+class DeepLabMobileNetSpec(MobileNetSpec, DeepLabSpec):
     """torchvision's DeepLabV3 with MobileNetV3-Large, 11 M weights."""
 
     def build(self, num_classes: int) -> SegmentationModel:
         network = deeplabv3_mobilenet_v3_large(
             weights=None, weights_backbone=None, num_classes=num_classes
         )
-        set_norm_momentum(network.backbone, self.norm_momentum)
+        set_momentum(network.backbone, self.norm_momentum)
         _load(
             network,
             self.weights,
@@ -47,7 +58,7 @@ class DeepLabMobileNetSpec(MobileNetSpec):
 
 @register("deeplabv3_resnet50")
 @dataclass(frozen=True)
-class DeepLabResNetSpec(TorchvisionSpec):
+class DeepLabResNetSpec(DeepLabSpec):
     """torchvision's DeepLabV3 with ResNet-50, 40 M weights."""
 
     def build(self, num_classes: int) -> SegmentationModel:

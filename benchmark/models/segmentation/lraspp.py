@@ -11,7 +11,7 @@ from torchvision.models.segmentation import (
 )
 
 from benchmark.models.base import SegmentationModel, register
-from benchmark.models.pyramids import set_norm_momentum
+from benchmark.models.norms import set_momentum
 from benchmark.models.segmentation._torchvision import (
     MobileNetSpec,
     TorchvisionSegmenter,
@@ -28,7 +28,7 @@ class LRASPPSpec(MobileNetSpec):
         network = lraspp_mobilenet_v3_large(
             weights=None, weights_backbone=None, num_classes=num_classes
         )
-        set_norm_momentum(network.backbone, self.norm_momentum)
+        set_momentum(network.backbone, self.norm_momentum)
         load_weights(
             network,
             self.weights,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
+from benchmark.config import Train
 from benchmark.models.base import ModelSpec, SegmentationModel, register
+from benchmark.models.norms import check_values
 from benchmark.models.weights import check_weights, load_weights
 from benchmark.options import UserError, suggest
 
@@ -31,6 +35,7 @@ class UNetSpec(ModelSpec):
     """
 
     task: ClassVar[str] = "segmentation"
+    multiple: ClassVar[int] = 1
     encoder: str = "mobilenet_v2"
     decoder_channels: tuple[int, ...] = (128, 64, 32, 32, 16)
     weights: str = "none"
@@ -43,6 +48,16 @@ class UNetSpec(ModelSpec):
                 f"got {list(self.decoder_channels)}"
             )
         _check_encoder(self.encoder, self.weights)
+        depth = len(self.decoder_channels)
+        reason = _misfit(self.encoder, depth) if self.encoder.startswith(TIMM) else ""
+        if reason:
+            raise ValueError(
+                f"encoder {self.encoder} cannot be that of a U-Net of {depth} levels: {reason}"
+            )
+
+    def check_train(self, train: Train) -> None:
+        super().check_train(train)
+        check_values(train, 2 ** len(self.decoder_channels))
 
     def build(self, num_classes: int) -> SegmentationModel:
         return UNet(num_classes, self)
@@ -115,6 +130,17 @@ def _check_encoder(name: str, weights: str) -> None:
         )
     if weights == "backbone" and "imagenet" not in encoders[name]["pretrained_settings"]:
         raise ValueError(f"weights: none of encoder {name} trained on ImageNet are published")
+
+
+@cache
+def _misfit(encoder: str, depth: int) -> str:
+    """Why a network of timm cannot be an encoder: not all give maps of each stride; or nothing."""
+    try:
+        with torch.device("meta"):  # shapes without weights
+            _library().encoders.get_encoder(encoder, depth=depth, weights=None)
+    except (RuntimeError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return str(error).partition("\n")[0] or type(error).__name__
+    return ""
 
 
 def _check_timm(name: str) -> None:

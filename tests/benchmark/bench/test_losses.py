@@ -113,6 +113,8 @@ class TestContenders:
     def test_an_unknown_loss_is_refused_with_the_closest_name(self):
         with pytest.raises(UserError, match=r"--losses: unknown loss 'gioux'.*giou"):
             make_races(["gioux"])
+        with pytest.raises(UserError, match=r"--losses: 'varifocal' is a loss of classes"):
+            make_races(["varifocal"])
 
     def test_masks_are_exclusive_and_hold_every_class(self):
         size = Size("mask", (2, 3, 96, 100))

@@ -91,6 +91,7 @@ def test_told_to_download_then_downloaded_then_read(cli, tmp_path, mirror):
     again = cli("download", "penn_fudan")
     assert again.returncode == 0
     assert "unpacked from PennFudanPed.zip" in again.stdout
+    assert ", not checked)" in again.stdout
 
     planned = cli("run", "people.yaml", "--dry-run")
     assert planned.returncode == 0, planned.stderr
@@ -119,3 +120,16 @@ def test_list_and_mistakes(cli):
     gone = cli("download", "bccd", "--from", "no_such_folder")
     assert gone.returncode == 2
     assert "no such file (it is published at https://github.com" in gone.stderr
+    for place in ("foo://x", "https://"):
+        refused = cli("download", "bccd", "--from", place)
+        assert refused.returncode == 2
+        assert f"--from: {place}: is not an address to fetch from" in refused.stderr
+
+
+@pytest.mark.usefixtures("no_data")
+@pytest.mark.parametrize("words", [("run", "quickstart", "--dry-run"), ("download", "bccd")])
+def test_a_file_is_no_data_folder(cli, tmp_path, words):
+    (tmp_path / "file").write_text("")
+    refused = cli(*words, "--data", "file")
+    assert refused.returncode == 2
+    assert refused.stderr == "error: --data (or LOSSBENCH_DATA): file is a file; name a folder\n"

@@ -79,6 +79,19 @@ def test_a_crash_is_recorded_with_its_traceback_and_stops_no_other(make_job):
     assert "Traceback" in failed.log.read_text()
 
 
+def test_a_mistake_of_the_users_is_recorded_without_a_traceback(make_job):
+    job = make_job("mistake", model="nowhere.py:Net", model_options={})
+    run([job])
+    folder = RunFolder(job.folder)
+    failure = folder.failure()
+    assert failure == {
+        "error": "model: model 'nowhere.py:Net': there is no file nowhere.py",
+        "traceback": "",
+    }
+    assert "Traceback" not in folder.log.read_text()
+    assert "there is no file nowhere.py" in folder.log.read_text()
+
+
 def test_a_killed_run_loses_only_itself_and_continues_later(make_job):
     victim = make_job("victim", epochs=200)
     other = make_job("other", repetition=1)

@@ -72,6 +72,55 @@ class OtherDetector(NoTask):
     task: ClassVar[str] = "detection"
 
 @dataclass(frozen=True)
+class BadType(Mine):
+    def __post_init__(self):
+        self.size + "a"
+
+@dataclass(frozen=True)
+class Undefined(Mine):
+    width: Nowhere = 3
+
+@dataclass(frozen=True)
+class OddField(Mine):
+    network: Network = None
+
+@dataclass(frozen=True)
+class BadPlaces(Mine):
+    places: ClassVar[dict] = {"box": "x"}
+
+def changed(**attributes):
+    class Changed(Network):
+        pass
+    for name, value in attributes.items():
+        setattr(Changed, name, value)
+    return Changed(1, 3)
+
+@dataclass(frozen=True)
+class TextBackbone(Mine):
+    def build(self, num_classes):
+        return changed(backbone="conv")
+
+@dataclass(frozen=True)
+class NoSuchBackbone(Mine):
+    def build(self, num_classes):
+        return changed(backbone=("conv", "encoder"))
+
+@dataclass(frozen=True)
+class Smaller(Mine):
+    def build(self, num_classes):
+        return changed(forward=lambda self, x: self.conv(x)[..., 1:-1, 1:-1])
+
+@dataclass(frozen=True)
+class Nothing(Mine):
+    def build(self, num_classes):
+        return changed(forward=lambda self, x: None)
+
+@dataclass(frozen=True)
+class Breaking(Mine):
+    def build(self, num_classes):
+        return changed(forward=lambda self, x: self.conv(x[:, :2]))
+
+@dataclass(frozen=True)
 class Failing(NoTask):
     task: ClassVar[str] = "segmentation"
     def build(self, num_classes):
@@ -123,6 +172,7 @@ def test_a_registered_name_is_looked_up():
     ("attribute", "message"),
     [
         ("Mime", "has no 'Mime' (did you mean 'Mine'?)"),
+        ("Xyz", "has no 'Xyz'; it defines Mine, Network, NoSpec"),
         ("NoSpec", "must be a dataclass that derives from benchmark.models.ModelSpec"),
         ("NoDataclass", "must be a dataclass that derives from benchmark.models.ModelSpec"),
         ("function", "must be a dataclass that derives from benchmark.models.ModelSpec"),
@@ -131,8 +181,19 @@ def test_a_registered_name_is_looked_up():
          "got None"),
         ("OtherTask", "got 'depth'"),
         ("OtherNetwork", "build must return a benchmark.models.SegmentationModel, got Identity"),
+        ("BadType", "its options cannot be used: TypeError: unsupported operand"),
+        ("Undefined", "its options cannot be used: NameError: name 'Nowhere' is not defined"),
+        ("OddField", "its options cannot be used: TypeError: option 'network' is a Network, which"),
+        ("BadPlaces", "`places` must map places to box, mask, sigmoid, softmax; got {'box': 'x'}"),
+        ("TextBackbone", "must be a tuple of names of sub-modules, such as ('encoder',); got 'co"),
+        ("NoSuchBackbone", "`backbone` names 'encoder', which is no sub-module of the network; it "
+         "has conv"),
+        ("Smaller", "forward on images [2, 3, 128, 128] must give logits [2, 1, 128, 128] for one "
+         "class; got [2, 1, 126, 126]"),
+        ("Nothing", "a tensor; got NoneType"),
+        ("Breaking", "forward failed on images [2, 3, 128, 128]: RuntimeError: "),
         ("Failing", "build(1) failed: IndexError: no such layer"),
-        ("OtherDetector", "is a detection model, but the block's task is segmentation"),
+        ("OtherDetector", "is detection, but the block's task is segmentation"),
     ],
 )  # fmt: skip
 def test_a_class_that_is_no_model_is_refused(source, attribute, message):
@@ -163,6 +224,67 @@ def test_a_path_that_leads_nowhere_is_refused(source, name, message):
     with pytest.raises(UserError, match=r"^here: model ") as caught:
         find_model(name, "here")
     assert message in str(caught.value)
+
+
+DETECTOR = """
+class Found(DetectionModel):
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+    def losses(self, images, boxes, labels, loss):
+        raise NotImplementedError
+    def predict(self, images):
+        return self.output(len(images))
+
+def detections(boxes=2, scores=2, labels=2):
+    return Detections(torch.zeros(boxes, 4), torch.zeros(scores), torch.zeros(labels))
+
+OUTPUTS = {
+    "none": lambda n: None,
+    "one": lambda n: [detections()],
+    "labels": lambda n: [detections(labels=3)] * n,
+    "boxes": lambda n: [detections(boxes=1)] * n,
+    "good": lambda n: [detections()] * n,
+    "empty": lambda n: [detections(0, 0, 0)] * n,
+}
+
+@dataclass(frozen=True)
+class Detector(ModelSpec):
+    task: ClassVar[str] = "detection"
+    output: str = "good"
+    def build(self, num_classes):
+        return Found(OUTPUTS[self.output])
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("none", "must give a list of benchmark.models.Detections; got NoneType"),
+        ("one", "must give Detections for each image; got 1"),
+        ("labels", "must give labels [2] for 2 scores; got [3]"),
+        ("boxes", "must give boxes [2, 4] for 2 scores; got [1, 4]"),
+    ],
+)
+def test_a_detector_is_called_once(source, output, message):
+    source.write_text(HEADER + DETECTOR)
+    name = f"{source.name}:Detector"
+    plan(experiment(name, task="detection", output="good"))
+    plan(experiment(name, task="detection", output="empty"))
+    with pytest.raises(UserError) as caught:
+        plan(experiment(name, task="detection", output=output))
+    assert message in str(caught.value)
+
+
+def test_a_network_is_called_at_the_size_that_it_will_be_trained_with(source):
+    """One that takes no other size is no mistake."""
+    source.write_text(
+        HEADER
+        + SEGMENTER.replace(
+            "return self.conv(x", "return self.conv(x.view(-1, 3, 128, 128)"
+        ).replace("return self.conv(images)", "return self.conv(images.view(-1, 3, 128, 128))")
+    )
+    plan(experiment(f"{source.name}:Mine"))
 
 
 def test_options_are_checked_as_those_of_other_models(source):

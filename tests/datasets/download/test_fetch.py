@@ -101,8 +101,36 @@ def test_a_busy_server_is_asked_again_a_refusing_one_is_not(publisher, tmp_path)
 def test_nobody_answers(tmp_path):
     with pytest.raises(DatasetError, match="refused"):
         fetch(ARCHIVE, "http://127.0.0.1:9/a.zip", tmp_path, pauses=(0.0,))
-    with pytest.raises(DatasetError, match="is not an address"):
-        fetch(ARCHIVE, "a.zip", tmp_path, pauses=())
+
+
+NO_ADDRESSES = (
+    "a.zip",
+    "foo://x/a.zip",
+    "https://",
+    "https:///a.zip",
+    "http://h:no/a.zip",
+    "http://[::1/a.zip",
+    "http://127.0.0.1/a file.zip",
+    f"http://{'a' * 70}.org/a.zip",
+)
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
+def test_what_is_no_address_is_not_tried_again(tmp_path, url):
+    said = []
+    with pytest.raises(DatasetError) as caught:
+        fetch(ARCHIVE, url, tmp_path, tell=said.append, pauses=(0.0,))
+    assert str(caught.value).startswith(f"{url}: ")
+    assert said == []
+
+
+def test_a_further_try_is_told(publisher, tmp_path):
+    publisher.files["a.zip"] = CONTENT
+    publisher.statuses = [503]
+    said = []
+    get(publisher, tmp_path, tell=said.append)
+    reason = "the server says 503 Service Unavailable; trying again in 0 s"
+    assert said == [f"{publisher.address}/a.zip: {reason}"]
 
 
 def test_a_wrong_checksum_from_the_start_is_final(publisher, tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from datasets.base import command, resolve_root
 from datasets.download.install import MARKER, Origin, install, known_sources
-from datasets.download.source import Archive, Source, command, locate
+from datasets.download.source import Archive, Source, locate
 from datasets.sample import DatasetError
 
 
@@ -81,7 +82,7 @@ def test_once_and_again(publisher, source, tmp_path):
     install(source, tmp_path / "data", Origin(""), tell=said.append)
     assert publisher.asked == []
     (line,) = said
-    assert "unpacked from images.zip (sha256 " in line
+    assert f"unpacked from images.zip (sha256 {hashlib.sha256(IMAGES).hexdigest()[:12]})" in line
 
 
 def test_archives_can_be_kept_and_taken_from_a_folder(publisher, source, tmp_path):
@@ -93,6 +94,8 @@ def test_archives_can_be_kept_and_taken_from_a_folder(publisher, source, tmp_pat
     assert tree(folder) == WHOLE
     assert publisher.asked == []
     assert tree(archives) == ["images.zip", "labels.zip"]  # the user's files stay
+    with pytest.raises(DatasetError, match=r"images\.zip: is a file; --from and .* the folder"):
+        install(source, tmp_path / "third", Origin(str(archives / "images.zip")))
     (archives / "labels.zip").unlink()
     with pytest.raises(DatasetError, match=r"labels\.zip: no such file \(it is published at http"):
         install(source, tmp_path / "third", Origin(str(archives)))
@@ -103,6 +106,12 @@ def test_a_mirror(publisher, source, tmp_path, monkeypatch):
     monkeypatch.setenv("LOSSBENCH_MIRROR", f"{publisher.address}/pub/data/")
     install(source, tmp_path, Origin())
     assert [path for path, _ in publisher.asked] == ["pub/data/images.zip", "pub/data/labels.zip"]
+
+
+@pytest.mark.parametrize("place", ["foo://x", "https://", "http:///pub", "://"])
+def test_a_mirror_that_is_no_address(place):
+    with pytest.raises(DatasetError, match=f"{place}: is not an address to fetch from; expected"):
+        Origin(place)
 
 
 def test_a_wrong_archive_leaves_nothing(publisher, source, tmp_path):
@@ -123,6 +132,9 @@ def test_unverified_archives_are_taken_and_marked(publisher, source, tmp_path):
     assert (folder / "labels" / "c.txt").exists()
     checks = [one["checked"] for one in json.loads((folder / MARKER).read_text())["archives"]]
     assert checks == ["nothing", "nothing"]
+    said = []
+    install(source, tmp_path, Origin(""), tell=said.append)
+    assert said[0].count(", not checked)") == 2
 
 
 def test_archives_of_something_else(publisher, source, tmp_path):
@@ -233,7 +245,8 @@ def test_locate(source, tmp_path, monkeypatch):
     get = rf"get it with `python3 run\.py download toy --data {tmp_path}`"
     with pytest.raises(DatasetError, match=rf"'toy' is not in the data folder {tmp_path}; {get}"):
         locate(source)
-    with pytest.raises(DatasetError, match="download more --data"):
+    needed = "'more' needs 'toy', which is not in the data folder .*download more --data"
+    with pytest.raises(DatasetError, match=needed):
         locate(source, wanted="more")
     (tmp_path / "toy").mkdir()
     with pytest.raises(DatasetError, match=rf"toy lacks images/\*\.png, labels; move .* {get}"):
@@ -264,6 +277,28 @@ def test_the_command_names_the_folder_unless_it_is_the_default(monkeypatch, tmp_
     assert command("toy") == "python3 run.py download toy"
     monkeypatch.setenv("LOSSBENCH_DATA", "/a b")
     assert command("toy") == "python3 run.py download toy --data '/a b'"
+
+
+@pytest.mark.parametrize("root", ["bccd/BCCD", "dsb2018/stage1_train", "bccd"])
+def test_a_root_that_a_download_would_make(tmp_path, monkeypatch, root):
+    monkeypatch.setenv("LOSSBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    name = root.split("/")[0]
+    with pytest.raises(DatasetError, match="is not a folder") as caught:
+        resolve_root(root)
+    get = f"; get '{name}' with `python3 run.py download {name} --data {tmp_path / 'data'}`"
+    assert str(caught.value).endswith(get)
+    (tmp_path / "data" / name).mkdir(parents=True)  # fetched, so fetching it brings nothing
+    with pytest.raises(DatasetError, match=r"names$"):
+        resolve_root(f"{root}/wrong")
+
+
+@pytest.mark.parametrize("root", ["mine/bccd", "voc0712", "coco", "nothing", "/no/bccd"])
+def test_other_roots_get_no_command(tmp_path, monkeypatch, root):
+    monkeypatch.setenv("LOSSBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"names$"):
+        resolve_root(root)
 
 
 def test_every_known_source_is_complete():

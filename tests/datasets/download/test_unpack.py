@@ -136,6 +136,19 @@ def test_no_archive_at_all(tmp_path, content):
         unpack(tmp_path / "a", tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "kind"),
+    [(make_zip, "a.zip", "ZIP"), (make_tar, "a.tar.gz", "tar"), (make_tar, "a.tar", "tar")],
+)
+def test_the_name_tells_what_a_damaged_archive_should_be(tmp_path, make, name, kind):
+    archive = make(tmp_path / name, {"a": b"1" * 50})
+    archive.write_bytes(b"\0" * 20 + archive.read_bytes()[20:60])
+    with pytest.raises(DatasetError) as caught:
+        unpack(archive, tmp_path / "out")
+    said = f"the archive is damaged (it is no {kind} file, or not a whole one)"
+    assert str(caught.value) == f"{archive}: {said}"
+
+
 def test_an_encrypted_zip_file(tmp_path):
     archive = make_zip(tmp_path / "a", {"a": b"1"})
     content = bytearray(archive.read_bytes())

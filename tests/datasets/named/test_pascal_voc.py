@@ -8,46 +8,9 @@ from datasets.named.pascal_voc import Voc0712, Voc2007, Voc2012
 from datasets.sample import IGNORE, DatasetError
 from datasets.voc import VOC_CLASSES
 
-from .conftest import HEIGHT, WIDTH, photograph, save, write_list, write_xml
+from .conftest import MASK, numbers, write_list
 
 CAT, DOG = VOC_CLASSES.index("cat"), VOC_CLASSES.index("dog")
-MASK = np.zeros((HEIGHT, WIDTH), np.uint8)
-MASK[1:4, 1:5] = 255  # the border
-MASK[2, 2:4] = CAT + 1
-
-
-def write_year(data, year, lists, masked):
-    root = data / f"voc{year}" / "VOCdevkit" / f"VOC{year}"
-    for name in sorted({name for names in lists.values() for name in names}):
-        photograph(root / "JPEGImages" / f"{name}.jpg")
-        objects = [("dog", 2, 3, 5, 6, 0), ("cat", 1, 1, 8, 6, 1)]
-        write_xml(root / "Annotations" / f"{name}.xml", *objects)
-    for name, names in lists.items():
-        write_list(root / "ImageSets" / "Main" / f"{name}.txt", *names)
-    for name, names in masked.items():
-        write_list(root / "ImageSets" / "Segmentation" / f"{name}.txt", *names)
-        for one in names:
-            save(root / "SegmentationClass" / f"{one}.png", MASK, palette=True)
-    return root
-
-
-def numbers(first, last):
-    return [f"{i:06d}" for i in range(first, last + 1)]
-
-
-@pytest.fixture
-def voc2007(data):
-    train, val, test = numbers(1, 10), numbers(11, 20), numbers(21, 25)
-    lists = {"train": train, "val": val, "trainval": train + val, "test": test}
-    return write_year(data, "2007", lists, {name: ids[:4] for name, ids in lists.items()})
-
-
-@pytest.fixture
-def voc2012(data):
-    train = [f"2008_{i:06d}" for i in range(10)]
-    val = [f"2009_{i:06d}" for i in range(4)]
-    lists = {"train": train, "val": val, "trainval": train + val}
-    return write_year(data, "2012", lists, {"train": train[:6], "val": val[:2]})
 
 
 def test_2007_cuts_val_from_trainval_and_tests_on_test(voc2007):
@@ -130,6 +93,14 @@ def test_both_years_below_one_folder(voc2007, voc2012, tmp_path):
 def test_not_there(data, make, name):
     with pytest.raises(DatasetError, match=rf"get it with `python3 run\.py download {name} --data"):
         make()
+
+
+@pytest.mark.parametrize("there", ["voc2007", "voc2012"])
+def test_both_years_say_which_one_they_lack(data, request, there):
+    request.getfixturevalue(there)
+    (other,) = {"voc2007", "voc2012"} - {there}
+    with pytest.raises(DatasetError, match=f"'voc0712' needs '{other}', which is not in the data"):
+        Voc0712()
 
 
 def test_bad_options_and_lists(voc2007):

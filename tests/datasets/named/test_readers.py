@@ -1,7 +1,5 @@
 """Named data sets that one of the general readers reads as it is."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from datasets.named.dsb2018 import Dsb2018
 from datasets.named.penn_fudan import PennFudanPedestrians
 from datasets.sample import DatasetError
 
-from .conftest import HEIGHT, WIDTH, photograph, save
+from .conftest import HEIGHT, WIDTH, photograph, save, write_coco
 
 
 def test_penn_fudan(data):
@@ -29,25 +27,6 @@ def test_penn_fudan(data):
     assert sample.boxes.tolist() == [[1, 1, 3, 5], [5, 2, 8, 5]]
     assert sample.instance_masks.sum(axis=(1, 2)).tolist() == [8, 9]
     assert dataset.problems() == []
-
-
-def write_coco(folder, name, count, first):
-    images, annotations = [], []
-    for i in range(first, first + count):
-        photograph(folder / name / f"{i:012d}.jpg")
-        images.append(
-            {"id": i, "file_name": f"{i:012d}.jpg", "height": HEIGHT, "width": WIDTH, "license": 1}
-        )
-        polygon = [1, 1, 4, 1, 4, 3, 1, 3]
-        annotations.append(
-            {"id": i, "image_id": i, "category_id": 90, "bbox": [1, 1, 3, 2], "iscrowd": 0}
-            | {"segmentation": [polygon], "area": 6}
-        )
-    categories = [{"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
-    path = folder / "annotations" / f"instances_{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    path.write_text(json.dumps({"info": {}, "licenses": [], **content}))
 
 
 def test_coco2017(data):

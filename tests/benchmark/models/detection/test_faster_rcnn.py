@@ -17,8 +17,8 @@ from torchvision.models.detection import (
 
 import losses
 from benchmark.loss_parts import LossParts, Weighted
-from benchmark.models import MODELS
-from benchmark.models.two_stage import Anchors
+from benchmark.models import MODELS, rcnn
+from benchmark.models.two_stage import Anchors, RegionPool
 from losses.base import Space
 
 CLASSES = 3
@@ -391,6 +391,48 @@ def test_published_weights_of_the_backbone_are_taken(tmp_path, monkeypatch):
     for name in model.backbone:
         for key, value in model.get_submodule(name).state_dict().items():
             assert torch.equal(value, published[f"features.{key}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "epsilon"),
+    [("faster_rcnn_resnet50", 1e-12), ("mask_rcnn_resnet50", 1e-12),
+     ("faster_rcnn_mobilenet_v3", 1e-5)],
+)  # fmt: skip
+def test_published_weights_bring_their_norms_epsilon(monkeypatch, name, epsilon):
+    monkeypatch.setattr(rcnn, "load_weights", lambda *args, **options: None)
+    model = MODELS[name](weights="full").build(CLASSES)
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert {norm.eps for norm in norms} == {epsilon}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_batch_of_which_no_region_is_left(broken):
+    """Neither objects nor proposals, as when weights are no numbers: a loss that says so."""
+    model = build(proposal_threshold=0.0 if broken else 0.99)
+    if broken:
+        for weight in model.parameters():
+            torch.nn.init.constant_(weight, torch.nan)
+    found = learned(model, boxes=[b[:0] for b in BOXES], labels=[c[:0] for c in LABELS])
+    assert len(found.box["roi_box"].values) == 0
+    assert terms(found)["classification"] == 0
+    total = sum(term.reduced() for term in found.box.values()) + sum(found.other.values())
+    total.backward()
+    assert torch.isfinite(total) != broken
+
+
+def test_regions_are_pooled_at_the_strides_also_where_the_side_does_not_divide():
+    pool = RegionPool([4, 8], 7)
+    theirs = torchvision.ops.MultiScaleRoIAlign(["0", "1"], 7, 2)
+    boxes = [torch.tensor([[3.0, 5.0, 20.0, 30.0], [0.0, 0.0, 64.0, 64.0]])]
+    maps = {"0": torch.randn(1, 2, 16, 16), "1": torch.randn(1, 2, 8, 8)}
+    assert torch.equal(pool(maps, boxes, [(64, 64)]), theirs(maps, boxes, [(64, 64)]))
+    assert (pool.scales, pool.map_levels.k_min) == (theirs.scales, theirs.map_levels.k_min)
+    assert pool.map_levels.k_max == theirs.map_levels.k_max
+    # torchvision takes a map of 2 from an image of 33 for one of stride 16.
+    far = {"0": torch.randn(1, 2, 2, 2)}
+    again = RegionPool([32], 1)(far, [torch.tensor([[0.0, 0.0, 32.0, 32.0]])], [(33, 33)])
+    expected = torchvision.ops.roi_align(far["0"], [torch.tensor([[0.0, 0, 32, 32]])], 1, 1 / 32, 2)
+    assert torch.equal(again, expected)
 
 
 def test_under_autocast_boxes_stay_exact():

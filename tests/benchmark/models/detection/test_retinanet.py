@@ -80,10 +80,14 @@ def test_published_weights_bring_their_norms_epsilon(tmp_path, monkeypatch):
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(plain.network.state_dict(), tmp_path / "hub" / "checkpoints" / file)
     loaded = RetinaNetResNetSpec(weights="full").build(3)
-    for model, eps in ((plain, 1e-5), (loaded, 0.0)):
+    for model, eps in ((plain, 1e-5), (loaded, 1e-12)):
         assert {m.eps for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {eps}
     pairs = zip(plain.parameters(), loaded.parameters(), strict=True)
     assert all(torch.equal(one, two) for one, two in pairs)
+    boxes, labels = [torch.tensor([[4.0, 4.0, 50.0, 60.0]])] * 2, [torch.tensor([1])] * 2
+    found = loaded.losses(torch.randn(2, 3, 64, 64), boxes, labels, losses.get("l1"))
+    (found.box["box"].reduced() + found.other["classification"]).backward()
+    assert all(torch.isfinite(p.grad).all() for p in loaded.parameters())
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 from torchvision.models import mobilenet_v3_large
-from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights
+from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights, ssd300_vgg16
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.vgg import cfgs, make_layers
 
+from benchmark.batch import Batch
+from benchmark.config import Train
+from benchmark.loss_parts import LossParts
 from benchmark.models.detection.ssd import SSD300Spec, SSDLiteSpec
 from benchmark.models.single_shot import SSD300, hard_negatives
-from benchmark.options import UserError
+from benchmark.tasks import TASKS
 
 
 def test_three_background_boxes_of_highest_loss_for_each_object():
@@ -100,8 +103,36 @@ def test_ssd300_has_its_steps_at_300_and_the_maps_own_elsewhere(ssd300):
 
 def test_ssd300_refuses_images_that_its_maps_do_not_fit(ssd300):
     assert isinstance(ssd300, SSD300)
-    with pytest.raises(UserError, match="sides are at least 272 pixels, got 256 x 512"):
-        ssd300.predict(torch.zeros(1, 3, 256, 512))
+    spec = SSD300Spec()
+    for size, scales in (([267, 512], None), ([300, 300], [0.8, 1.2])):
+        with pytest.raises(ValueError, match="^image_size: .*sides are at least 268 pixels"):
+            spec.check_train(Train(image_size=size, multi_scale=scales))
+    spec.check_train(Train(image_size=[268, 268]))
+    spec.check_train(Train(image_size=[300, 300], multi_scale=[0.9, 1.2]))
+    with torch.no_grad():
+        maps = ssd300.network.backbone(torch.zeros(1, 3, 268, 300))
+        assert list(maps.values())[-1].shape[-2:] == (1, 1)
+        with pytest.raises(RuntimeError):
+            ssd300.network.backbone(torch.zeros(1, 3, 267, 300))
+
+
+def test_ssd300_learns_from_the_harness_as_torchvisions_does():
+    """At the size that it was made for, torchvision's own transform of images included."""
+    model = SSD300Spec().build(3)
+    theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=4)
+    theirs.load_state_dict(model.network.state_dict())
+    pixels = torch.randint(0, 256, (1, 3, 300, 300), dtype=torch.uint8)
+    boxes = [torch.tensor([[20.0, 30.0, 120.0, 200.0], [5.0, 5.0, 290.0, 90.0]])]
+    labels = [torch.tensor([0, 2])]
+    task = TASKS["detection"](LossParts({}), 1.0, ["a", "b", "c"])
+    targets = [{"boxes": b, "labels": c + 1} for b, c in zip(boxes, labels, strict=True)]
+    with torch.no_grad():
+        found = task.parts(model, Batch(pixels, boxes, labels, None))
+        expected = theirs(list(pixels / 255), targets)
+    assert model.generator((300, 300)).steps == theirs.anchor_generator.steps
+    assert sorted(value.item() for value in found.values()) == [
+        pytest.approx(value.item(), rel=1e-4) for value in sorted(expected.values())
+    ]
 
 
 def test_weights_of_vggs_features_reach_both_parts_of_the_backbone(ssd300):
@@ -121,6 +152,21 @@ def test_weights_of_the_classifier_need_all_its_channels(tmp_path, monkeypatch):
     backbone = SSDLiteSpec(weights="backbone").build(3).network.backbone
     assert torch.equal(backbone.features[0][0][0].weight, state["features.0.0.weight"])
     assert torch.equal(backbone.features[1][-1][0].weight, state["features.16.0.weight"])
+
+
+@pytest.mark.parametrize("width", [1.0, 0.35])
+def test_a_file_decides_how_many_channels_the_last_blocks_have(tmp_path, width):
+    classifier = mobilenet_v3_large(width_mult=width)
+    torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
+    full = SSDLiteSpec(weights=str(tmp_path / "classifier.pth"), width=width).build(3)
+    last = full.network.backbone.features[1][-1][0].weight
+    assert torch.equal(last, classifier.features[16][0].weight)
+    fresh = SSDLiteSpec(width=width).build(2)
+    for name, model in (("full.pth", full), ("reduced.pth", fresh)):
+        torch.save({"model": model.state_dict()}, tmp_path / name)
+        again = SSDLiteSpec(weights=str(tmp_path / name), width=width).build(3)
+        one, two = (m.network.backbone.state_dict() for m in (model, again))
+        assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_weights_of_the_whole_network(tmp_path, monkeypatch):

@@ -277,6 +277,19 @@ def test_without_objects_there_are_gradients_all_the_same():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_batch_of_which_no_region_is_left(broken):
+    model = build(proposal_threshold=0.0 if broken else 0.99)
+    if broken:
+        for weight in model.parameters():
+            torch.nn.init.constant_(weight, torch.nan)
+    found = learned(model, empty=True)
+    assert len(found.mask["mask"].values) == len(found.box["roi_box"].values) == 0
+    value = total(found)
+    value.backward()
+    assert torch.isfinite(value) != broken
+
+
 def test_masks_are_float32_under_autocast():
     model = build()
     with torch.autocast("cpu", torch.bfloat16):

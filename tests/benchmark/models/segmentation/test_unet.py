@@ -107,6 +107,10 @@ def refusal(**options: Any) -> str:
             {"decoder_channels": [16, 8]},
             "m: decoder_channels must be 3 to 5 numbers, each at least 1, got [16, 8]",
         ),
+        (
+            {"encoder": "tu-vit_tiny_patch16_224"},
+            "m: encoder tu-vit_tiny_patch16_224 cannot be that of a U-Net of 5 levels: Unsupported",
+        ),
         ({"decoder_channels": [16, 8, 0]}, "each at least 1, got [16, 8, 0]"),
         ({"decoder_channels": "many"}, "m.decoder_channels: "),
         ({"weights": "full"}, "m: weights must be none, backbone or a file"),
