@@ -15,7 +15,6 @@ from typing import Any
 
 from benchmark.options import UserError, suggest
 
-
 SHOWN = 8
 """Names that a message lists."""
 

@@ -153,8 +153,8 @@ def check_measured(name: str, path: str) -> None:
     """
     if name in CLASSIFICATION:
         raise UserError(
-            f"{path}: '{name}' is a loss of classes; only losses of boxes and of masks are measured "
-            "alone"
+            f"{path}: '{name}' is a loss of classes; only losses of boxes and of masks are "
+            "measured alone"
         )
 
 

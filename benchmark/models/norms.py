@@ -59,7 +59,8 @@ def check_values(train: Train, stride: float, in_backbone: bool = True) -> None:
     if in_backbone and train.freeze != "none":
         return
     height, width = smallest_size(train)
-    if train.batch_size * math.ceil(height / stride) * math.ceil(width / stride) < 2:
+    pixels = max(1, math.ceil(height / stride)) * max(1, math.ceil(width / stride))
+    if train.batch_size * pixels < 2:
         raise ValueError(
             f"batch_size: {train.batch_size} is too small for images of {height} x {width} pixels, "
             "of which one value a channel is left to a batch norm; give at least 2"

@@ -67,7 +67,7 @@ def _check_output(network: nn.Module, task: str, image_size: Sequence[int], wher
     height, width = image_size
     images = torch.zeros(BATCH, 3, height, width)
     called = "forward" if task == "segmentation" else "predict"
-    method = network if task == "segmentation" else network.predict
+    method: Any = network if task == "segmentation" else network.predict
     try:
         network.eval()
         with torch.no_grad():
@@ -101,7 +101,7 @@ def _fault_in_detections(output: Any, task: str, images: Tensor) -> str:
     if len(output) != len(images):
         return f"Detections for each image; got {len(output)}"
     for found in output:
-        count = len(found.scores)
+        count = found.scores.numel() if isinstance(found.scores, Tensor) else 0
         shapes = {"boxes": [count, 4], "scores": [count], "labels": [count]}
         if task == "instance":
             shapes["masks"] = [count, *images.shape[-2:]]

@@ -302,6 +302,7 @@ def test_a_damaged_result_is_named(results, cli, content):
         (["run", "nothing.yaml"], "no experiment 'nothing.yaml'"),
         (["run", "small.yaml", "train.epoch=3"], "did you mean 'epochs'"),
         (["run", "small.yaml", "matrix.boxes.losses.0=smoth_l1"], "did you mean 'smooth_l1'"),
+        (["run", "small.yaml", "train.image_size=100"], "each side must be a multiple of 16"),
         (["run", "bccd"], "LOSSBENCH_DATA"),
         (["run", "small.yaml", "--device", "cuda"], "no CUDA device"),
         (["run", "small.yaml", "--device", "gpu"], "'gpu'"),
@@ -325,13 +326,31 @@ def test_a_users_mistake_is_one_message_and_exit_code_2(cli, tmp_path, monkeypat
     assert "Traceback" not in done.stderr
 
 
+BROKEN = """
+from dataclasses import dataclass
+
+from benchmark.models.detection.tiny_fcos import TinyFCOS, TinyFCOSSpec
+
+
+class Broken(TinyFCOS):
+    def losses(self, *batch):
+        raise RuntimeError("broken on purpose")
+
+
+@dataclass(frozen=True)
+class BrokenSpec(TinyFCOSSpec):
+    def build(self, num_classes):
+        return Broken(num_classes, self)
+"""
+
+
 def test_a_failed_and_a_diverged_run_do_not_stop_the_grid(cli, tmp_path):
     write_experiment(tmp_path / "small.yaml")
+    (tmp_path / "broken.py").write_text(BROKEN)
     words = [
         "repetitions=1",
         "matrix.boxes.losses=[giou]",
-        # Maps of one pixel in batches of one: batch norm cannot train on these.
-        "matrix.boxes.train={batch_size: 1, image_size: 32}",
+        "matrix.boxes.models=[broken.py:BrokenSpec]",
         "matrix.masks.train={lr: 1.0e+30, grad_clip: null}",
         "matrix.masks.losses=[bce, dice]",
     ]

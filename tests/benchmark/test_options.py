@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Optional, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -82,7 +82,7 @@ def test_summary_is_the_first_line():
         (list[int], "list[int]"),
         (float | None, "float | None"),
         (Literal[4, 8] | None, "4 | 8 | None"),
-        (Optional[list[int]], "list[int] | None"),
+        (list[int] | None, "list[int] | None"),
     ],
 )
 def test_type_name(annotation, expected):
