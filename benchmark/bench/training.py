@@ -127,7 +127,7 @@ def parse_size(text: str) -> list[int]:
         return Train(image_size=[int(side) for side in text.split("x")]).image_size
     except ValueError as error:  # pydantic's is one
         raise UserError(
-            f"--size: must be height x width, as in 240x320, multiples of 16 from 32, got {text!r}"
+            f"--size: must be height x width, as in 240x320, each at least 32, got {text!r}"
         ) from error
 
 

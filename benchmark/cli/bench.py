@@ -107,7 +107,7 @@ def bench_training(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side.")] = 3,
     size: Annotated[
-        str, typer.Option(help="Height x width of the images, multiples of 16.")
+        str, typer.Option(help="Height x width of the images, at least 32.")
     ] = "240x320",
     batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 8,
     channels: Annotated[int, typer.Option(help="Of the detector's pyramid and head.")] = 256,

@@ -54,6 +54,8 @@ CLASS_LOSS = get("class_focal")
 RATIOS = (0.5, 1.0, 2.0)
 SCALES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
 """Height by width, and size, of the nine anchors of a location."""
+LARGEST_ANCHOR = 64
+"""In strides; larger ones would hold most images several times over."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,11 @@ class RetinaNetMobileNetSpec(RetinaNetSpec):
         check_momentum(self.norm_momentum)
         if self.channels < 8:
             raise ValueError(f"channels must be at least 8, got {self.channels}")
-        if self.anchor_size * self.finest_stride < 1:
-            raise ValueError(f"anchor_size must make a pixel or more, got {self.anchor_size}")
+        if not 1 / self.finest_stride <= self.anchor_size <= LARGEST_ANCHOR:
+            raise ValueError(
+                f"anchor_size must make a pixel or more and be at most {LARGEST_ANCHOR}, "
+                f"got {self.anchor_size}"
+            )
 
     def build(self, num_classes: int) -> DetectionModel:
         pyramid = mobilenet_pyramid(

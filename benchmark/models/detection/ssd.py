@@ -32,8 +32,8 @@ from benchmark.models.single_shot import (
     SSD300_RATIOS,
     SSD300_SCALES,
     SSD300_STEPS,
-    check_ssd300_size,
     TorchvisionSSD,
+    check_ssd300_size,
 )
 from benchmark.models.weights import check_weights, load_weights, read_weights
 from benchmark.sizes import smallest_size

@@ -20,7 +20,11 @@ NARROW: dict[str, dict[str, Any]] = {
     "faster_rcnn_resnet50": {"channels": 16, "head": 16, "proposals_test": 20},
     "mask_rcnn_mobilenet_v3": {"channels": 16, "head": 16, "mask_channels": 16},
     "mask_rcnn_resnet50": {
-        "channels": 16, "head": 16, "mask_channels": 16, "proposals_test": 20, "detections": 5,
+        "channels": 16,
+        "head": 16,
+        "mask_channels": 16,
+        "proposals_test": 20,
+        "detections": 5,
     },
     "unet": {"encoder": "tu-mobilenetv3_small_050", "decoder_channels": (16, 16, 8, 8, 8)},
 }

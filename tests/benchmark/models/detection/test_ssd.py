@@ -105,7 +105,7 @@ def test_ssd300_refuses_images_that_its_maps_do_not_fit(ssd300):
     assert isinstance(ssd300, SSD300)
     spec = SSD300Spec()
     for size, scales in (([267, 512], None), ([300, 300], [0.8, 1.2])):
-        with pytest.raises(ValueError, match="^image_size: .*sides are at least 268 pixels"):
+        with pytest.raises(ValueError, match=r"^image_size: .*sides are at least 268 pixels"):
             spec.check_train(Train(image_size=size, multi_scale=scales))
     spec.check_train(Train(image_size=[268, 268]))
     spec.check_train(Train(image_size=[300, 300], multi_scale=[0.9, 1.2]))
