@@ -8,9 +8,9 @@ from dataclasses import fields, is_dataclass, replace
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.config import Train
 from benchmark.models import ModelSpec, SegmentationModel
 from benchmark.options import UserError
+from benchmark.train_settings import Train
 
 
 def backbone_modules(model: nn.Module) -> list[nn.Module]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.config import CellConfig, Experiment, Stage
+from benchmark.cell import CellConfig, Stage
+from benchmark.config import Experiment
 from benchmark.report.data import ReportData
 from benchmark.statistics import PRIMARY, choose_settings
 from benchmark.store import RunFolder, Store

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from benchmark.config import CellConfig, Experiment
+from benchmark.cell import CellConfig
+from benchmark.config import Experiment
 from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors.local import LocalExecutor
 from benchmark.grid import plan

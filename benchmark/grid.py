@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.backbone import check_backbone
-from benchmark.config import (
-    Block,
-    CellConfig,
-    CellModel,
-    CellPart,
-    Experiment,
-    Train,
-)
+from benchmark.cell import CellConfig, CellModel, CellPart
+from benchmark.config import Block, Experiment
 from benchmark.entries import Entry
 from benchmark.grid_losses import common_places, plan_loss
 from benchmark.models import (
@@ -25,6 +19,7 @@ from benchmark.models import (
 from benchmark.options import UserError, look_up, resolve_options, suggest
 from benchmark.sizes import scaled_size
 from benchmark.tasks import TASKS
+from benchmark.train_settings import Train
 from datasets import DATASETS
 
 

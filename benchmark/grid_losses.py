@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.config import Block, CellLoss
+from benchmark.cell import CellLoss
+from benchmark.config import Block
 from benchmark.entries import LossEntry, Term
 from benchmark.models import ACTIVATIONS, Kind, find_model, losses_for
 from benchmark.options import UserError, build, look_up, resolve_options, suggest

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmark.config import CellConfig
+from benchmark.cell import CellConfig
 from benchmark.seeding import epoch_order, stream_seed
 from benchmark.sizes import scaled_size
 from benchmark.tasks import TASKS, Batch

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import environment
-from benchmark.config import CellConfig, CellLoss
+from benchmark.cell import CellConfig, CellLoss
 from benchmark.display import shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from benchmark.cell import CellConfig, CellPart
 from benchmark.collecting import collect_tuning
-from benchmark.config import CellConfig, CellPart, Experiment, Table
+from benchmark.config import Experiment, Table
 from benchmark.executors import Job
 from benchmark.grid import plan
 from benchmark.loading import steps_per_epoch

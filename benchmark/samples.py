@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.config import CellConfig
+from benchmark.cell import CellConfig
 from benchmark.metrics.breakdown import plain
 from benchmark.seeding import derive
 from benchmark.store import RunFolder, write_atomically, write_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.config import Train
+from benchmark.train_settings import Train
 
 UNIT = 16
 """What the sides of multi-scale training always divide by, in pixels."""

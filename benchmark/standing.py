@@ -10,7 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from benchmark.config import CellConfig
+from benchmark.cell import CellConfig
 from benchmark.runner import PlannedCell
 from benchmark.store import RunFolder
 from benchmark.tasks import TASKS

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmark.averaging import MovingAverage
 from benchmark.backbone import backbone_weights, compile_parts, freeze
-from benchmark.config import CellConfig, CellLoss
+from benchmark.cell import CellConfig, CellLoss
 from benchmark.health import Watch
 from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import check_unchanged, find_model

@@ -27,7 +27,8 @@ import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.config import CellConfig, Experiment, Stage, read_yaml
+from benchmark.cell import CellConfig, Stage
+from benchmark.config import Experiment, read_yaml
 from benchmark.options import UserError, explain
 from benchmark.recorded import details_fault, outcome_fault
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmark.config import CellConfig, Train
+from benchmark.cell import CellConfig
 from benchmark.health import LateReading, StepSums
 from benchmark.loading import EpochBatches, step_size, training_batches
 from benchmark.metrics.breakdown import plain
@@ -27,6 +27,7 @@ from benchmark.seeding import stream_seed
 from benchmark.state import State, amp_type, build_model, resume_or_start
 from benchmark.store import RunFolder
 from benchmark.tasks import Batch
+from benchmark.train_settings import Train
 from datasets.cache import CachedSplit
 
 REPORT_EVERY = 0.5

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.config import CellConfig, Experiment, Table
+from benchmark.cell import CellConfig
+from benchmark.config import Experiment, Table
 from benchmark.options import UserError, build, resolve_options, suggest
 from benchmark.protocol import Tune
 from benchmark.seeding import derive

@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.bench.timing import wait
-from benchmark.config import CellConfig, Experiment
+from benchmark.cell import CellConfig
+from benchmark.config import Experiment
 from benchmark.display import shown_warnings
 from benchmark.executors import Job
 from benchmark.executors.local import PRELOAD, LocalExecutor

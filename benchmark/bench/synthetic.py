@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from benchmark.bench.invented import Invented, invent, stop_at
+from benchmark.cell import CellConfig
 from benchmark.collecting import collect_tuning
-from benchmark.config import CellConfig, Experiment
+from benchmark.config import Experiment
 from benchmark.grid import plan
 from benchmark.metrics.rle import encode
 from benchmark.seeding import derive

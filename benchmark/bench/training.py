@@ -19,7 +19,7 @@ from benchmark.bench.plain_loop import Annotated, PlainLoop, read_annotation
 from benchmark.bench.rates import SIDES, Rate, rows
 from benchmark.bench.training_page import HEADS, write_results
 from benchmark.bench.utilisation import Utilisation
-from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
+from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
 from benchmark.display import shown_warnings
 from benchmark.environment import describe
 from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
@@ -28,6 +28,7 @@ from benchmark.options import UserError, build, look_up, resolve_options
 from benchmark.runner import open_dataset
 from benchmark.state import build_model
 from benchmark.store import RunFolder
+from benchmark.train_settings import Train
 from benchmark.training import train_cell
 from datasets import Dataset, Split
 from datasets.cache import CachedSplit, prepare, warn_of_dropped_boxes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.config import CellConfig
+from benchmark.cell import CellConfig
 from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.training import Progress
 

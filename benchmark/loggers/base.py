@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import CellConfig
+from benchmark.cell import CellConfig
 from benchmark.options import UserError, look_up
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
+from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
+from benchmark.train_settings import Train
 from datasets.base import Dataset, Split
 from datasets.cache import CachedSplit, prepare
 from datasets.sample import Sample

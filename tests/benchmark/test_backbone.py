@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.backbone import backbone_weights, check_backbone, compile_parts, freeze
-from benchmark.config import Experiment, Train
+from benchmark.config import Experiment
 from benchmark.grid import plan
 from benchmark.models import MODELS, ModelSpec, SegmentationModel
 from benchmark.options import UserError
+from benchmark.train_settings import Train
 
 
 class Small(SegmentationModel):

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from benchmark.cell import CellConfig
 from benchmark.collecting import collect, collect_tuning, report_data
-from benchmark.config import CellConfig, Experiment
+from benchmark.config import Experiment
 from benchmark.store import Store
 from benchmark.tuning import apply_setting
 

@@ -12,16 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from benchmark.config import (
-    CellConfig,
-    Experiment,
-    Train,
-    load_experiment,
-    shipped_experiments,
-)
+from benchmark.cell import CellConfig
+from benchmark.config import Experiment, load_experiment, shipped_experiments
 from benchmark.entries import LossEntry, Losses, NamedLoss
 from benchmark.options import UserError
 from benchmark.overrides import apply_override
+from benchmark.train_settings import Train
 
 TEXT = """
 name: small

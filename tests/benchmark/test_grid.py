@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import losses
-from benchmark.config import CellLoss, Experiment
+from benchmark.cell import CellLoss
+from benchmark.config import Experiment
 from benchmark.grid import plan
 from benchmark.options import UserError
 

@@ -7,10 +7,11 @@ import torch
 
 import losses
 from benchmark.batch import Batch
-from benchmark.config import CellConfig, CellLoss, CellModel, CellPart, Train
+from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
 from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import box_loss_at, loss_at
 from benchmark.state import build_loss, build_model, make_task
+from benchmark.train_settings import Train
 
 SMALL = {
     "channels": 32,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.config import Train
 from benchmark.optimization import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from benchmark.train_settings import Train
 
 
 def rates(train: Train, steps: int) -> list[float]:

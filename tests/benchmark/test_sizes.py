@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.config import Train
 from benchmark.sizes import scaled_size, smallest_size
+from benchmark.train_settings import Train
 
 
 @pytest.mark.parametrize(

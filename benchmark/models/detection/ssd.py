@@ -23,7 +23,6 @@ from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
 from torchvision.models.vgg import cfgs, make_layers
 
-from benchmark.config import Train
 from benchmark.models.base import DetectionModel, DetectorSpec, Kind, register
 from benchmark.models.dense import selection
 from benchmark.models.norms import check_momentum, check_values
@@ -37,6 +36,7 @@ from benchmark.models.single_shot import (
 )
 from benchmark.models.weights import check_weights, load_weights, read_weights
 from benchmark.sizes import smallest_size
+from benchmark.train_settings import Train
 
 LAST_MAP = 13
 """The block of MobileNetV3-Large whose expansion is SSDlite's first map, of stride 16."""

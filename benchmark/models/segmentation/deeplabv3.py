@@ -15,7 +15,6 @@ from torchvision.models.segmentation import (
     deeplabv3_resnet50,
 )
 
-from benchmark.config import Train
 from benchmark.models.base import SegmentationModel, register
 from benchmark.models.norms import check_values, set_momentum
 from benchmark.models.segmentation._torchvision import (
@@ -26,6 +25,7 @@ from benchmark.models.segmentation._torchvision import (
 )
 from benchmark.models.weights import load_weights
 from benchmark.options import UserError
+from benchmark.train_settings import Train
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from benchmark.config import Train
 from benchmark.models.base import ModelSpec, SegmentationModel, register
 from benchmark.models.norms import check_values
 from benchmark.models.weights import check_weights, load_weights
 from benchmark.options import UserError, suggest
+from benchmark.train_settings import Train
 
 TIMM = "tu-"
 """Start of an encoder's name that stands for any network of timm: ``tu-mobilenetv3_small_100``."""

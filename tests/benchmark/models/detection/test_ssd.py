@@ -13,11 +13,11 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.vgg import cfgs, make_layers
 
 from benchmark.batch import Batch
-from benchmark.config import Train
 from benchmark.loss_parts import LossParts
 from benchmark.models.detection.ssd import SSD300Spec, SSDLiteSpec
 from benchmark.models.single_shot import SSD300, hard_negatives
 from benchmark.tasks import TASKS
+from benchmark.train_settings import Train
 
 
 def test_three_background_boxes_of_highest_loss_for_each_object():
