@@ -90,9 +90,9 @@ def test_images_of_whole_batches():
     assert [_per_epoch(cell, n) for n in (16, 23, 8)] == [16, 16, 8]
 
 
-@pytest.mark.parametrize("text", ["x", "240x", "240x320x3", "240x321", "16x16", "ax32"])
+@pytest.mark.parametrize("text", ["x", "240x", "240x320x3", "16x16", "ax32"])
 def test_sizes_that_are_none(text):
-    assert parse_size("64x96") == [64, 96]
+    assert parse_size("64x97") == [64, 97]
     with pytest.raises(UserError, match="--size"):
         parse_size(text)
 
