@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,9 +29,9 @@ class QualityLoss(ClassificationLoss):
         target = torch.where(one_hot(labels, logits.shape[1]), quality[:, None], 0.0)
         return self.of_target(logits, target).sum(1)
 
+    @abstractmethod
     def of_target(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss ``[N, C]`` of each class's sigmoid against a target in 0..1."""
-        raise NotImplementedError
 
 
 @register_classification("quality_focal")

@@ -64,13 +64,6 @@ def test_odd_sides(name):
     step_and_prediction(name, (75, 101))
 
 
-@pytest.mark.parametrize("name", [n for n in ANY if "resnet" not in n and n != "ssd300_vgg16"])
-def test_the_size_of_ssd300(name):
-    if name == "unet":
-        pytest.importorskip("segmentation_models_pytorch")
-    step_and_prediction(name, (300, 300))
-
-
 @dataclass(frozen=True)
 class Coarse(ModelSpec):
     task: ClassVar[str] = "segmentation"
