@@ -284,7 +284,8 @@ def test_a_network_is_called_at_the_size_that_it_will_be_trained_with(source):
             "return self.conv(x", "return self.conv(x.view(-1, 3, 128, 128)"
         ).replace("return self.conv(images)", "return self.conv(images.view(-1, 3, 128, 128))")
     )
-    plan(experiment(f"{source.name}:Mine"))
+    cells = plan(experiment(f"{source.name}:Mine"))
+    assert {cell.model.name for cell in cells} == {f"{source.name}:Mine"}
 
 
 def test_options_are_checked_as_those_of_other_models(source):
