@@ -9,13 +9,7 @@ from benchmark.cell import CellConfig, CellModel, CellPart
 from benchmark.config import Block, Experiment
 from benchmark.entries import Entry
 from benchmark.grid_losses import common_places, plan_loss
-from benchmark.models import (
-    MODELS,
-    ModelSpec,
-    check_network,
-    make_spec,
-    outside_files,
-)
+from benchmark.models import MODELS, check_network, check_train, make_spec, outside_files
 from benchmark.options import UserError, look_up, resolve_options, suggest
 from benchmark.sizes import scaled_size
 from benchmark.tasks import TASKS
@@ -168,15 +162,8 @@ def _model(block: Block, entry: Entry, train: Train, path: str) -> CellModel:
             f"{path}: the task of '{entry.name}' is {spec.task}, but the block's task is "
             f"{block.task}; allowed: {allowed}"
         )
-    _check_train(spec, train, f"{path}: {entry.name}")
+    check_train(entry.name, spec, train, path)
     check_network(entry.name, spec, path, train.image_size)
     check_backbone(spec, train, path)
     files = outside_files(entry.name, spec)
     return CellModel(name=entry.name, label=entry.shown, options=options, files=files)
-
-
-def _check_train(spec: ModelSpec, train: Train, where: str) -> None:
-    try:
-        spec.check_train(train)
-    except ValueError as error:
-        raise UserError(f"{where}: train.{error}") from None

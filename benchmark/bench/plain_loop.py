@@ -147,7 +147,7 @@ class PlainLoop:
         )
         self.validation = DataLoader(
             Pictures(pictures["val"], v2.Compose(_as_tensor())),
-            batch_size=2 * train.batch_size,
+            batch_size=1,  # as the references have it
             **shared,
         )
 

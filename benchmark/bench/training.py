@@ -23,8 +23,8 @@ from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
 from benchmark.display import shown_warnings
 from benchmark.environment import describe
 from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
-from benchmark.models import MODELS
-from benchmark.options import UserError, build, look_up, resolve_options
+from benchmark.models import check_train, make_spec
+from benchmark.options import UserError, look_up
 from benchmark.runner import open_dataset
 from benchmark.state import build_model
 from benchmark.store import RunFolder
@@ -84,8 +84,8 @@ class Plan:
             image_size=list(self.image_size),
             augment=AUGMENT,
         )
-        options = resolve_options(MODELS[MODEL], self.model, "model")
-        build(MODELS[MODEL], options, f"model {MODEL}")
+        options, spec = make_spec(MODEL, self.model, "model")
+        check_train(MODEL, spec, train, "model")
         return CellConfig(
             stage="tuning",
             task="detection",

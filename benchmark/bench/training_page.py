@@ -60,8 +60,8 @@ def training_page(
         "- **plain loop**: the same network of torchvision in the manner of torchvision's "
         "references: each image decoded by PIL in every epoch, `torchvision.transforms.v2` of the "
         "same kind and strength, a `DataLoader`, the network's own image transform, matching and "
-        "losses, and the same metrics of the validation split after each epoch, computed by "
-        "pycocotools.",
+        "losses, and the same metrics of the validation split after each epoch, one image at a "
+        "time, computed by pycocotools.",
         "- **bare steps**: our model's forward, backward and optimiser step on one batch that "
         "stays in memory, as many times; no images to load, nothing evaluated.",
         "",

@@ -104,7 +104,7 @@ def bench_training(
         str, typer.Option(help="Data set in Pascal VOC layout; relative: as in experiment files.")
     ] = "bccd/BCCD",
     images: Annotated[int, typer.Option(min=0, help="Training images an epoch; 0 for all.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side.")] = 3,
     size: Annotated[
         str, typer.Option(help="Height x width of the images, at least 32.")
@@ -112,6 +112,7 @@ def bench_training(
     batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 8,
     channels: Annotated[int, typer.Option(help="Of the detector's pyramid and head.")] = 256,
     convolutions: Annotated[int, typer.Option(help="In each branch of the head.")] = 4,
+    stride: Annotated[int, typer.Option(help="Of the pyramid's first level: 8, 16 or 32.")] = 16,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
     loaders: Annotated[
         int, typer.Option(min=0, help="Processes that load samples, ours and the other's.")
@@ -140,7 +141,7 @@ def bench_training(
         evaluator=evaluator,
         image_size=parse_size(size),
         batch_size=batch,
-        model={"channels": channels, "convolutions": convolutions},
+        model={"channels": channels, "convolutions": convolutions, "finest_stride": stride},
     )
     measure(console, plan, out, shlex.join(["python3", *sys.argv]))
 

@@ -19,7 +19,13 @@ from benchmark.models.base import (
     losses_for,
     register,
 )
-from benchmark.models.lookup import check_unchanged, find_model, make_spec, outside_files
+from benchmark.models.lookup import (
+    check_train,
+    check_unchanged,
+    find_model,
+    make_spec,
+    outside_files,
+)
 from benchmark.models.trial import check_network
 
 import_modules(f"{__name__}.detection", f"{__name__}.instance", f"{__name__}.segmentation")
@@ -39,6 +45,7 @@ __all__ = [
     "UnderTest",
     "box_loss_at",
     "check_network",
+    "check_train",
     "check_unchanged",
     "find_model",
     "loss_at",

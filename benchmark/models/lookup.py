@@ -20,6 +20,7 @@ from benchmark.models.base import (
 )
 from benchmark.models.weights import SUFFIXES
 from benchmark.options import UserError, build, look_up, resolve_options
+from benchmark.train_settings import Train
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "detection": DetectionModel,
@@ -97,6 +98,22 @@ def make_spec(name: str, given: dict[str, Any], path: str) -> tuple[dict[str, An
         raise UserError(
             f"{path}: model '{name}': its options cannot be used: {reason_of(error)}"
         ) from error
+
+
+def check_train(name: str, spec: ModelSpec, train: Train, path: str) -> None:
+    """Ask the model whether it can be trained in that way.
+
+    Raises:
+        UserError: it cannot, or its own check failed.
+    """
+    try:
+        spec.check_train(train)
+    except ValueError as error:
+        raise UserError(f"{path}: model '{name}': train.{error}") from None
+    except Exception as error:  # a stranger's code may raise anything
+        if is_registered(name):
+            raise
+        raise UserError(f"{path}: model '{name}': check_train: {reason_of(error)}") from error
 
 
 def reason_of(error: BaseException) -> str:

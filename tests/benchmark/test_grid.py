@@ -350,11 +350,11 @@ def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
     [
         (
             {"models": ["tiny_fcos", "ssd300_vgg16"]},
-            "matrix.one.models.1: ssd300_vgg16: train.image_size: .* at least 268 pixels",
+            "matrix.one.models.1: model 'ssd300_vgg16': train.image_size: .* at least 268 pixels",
         ),
         (
             {"train": {"image_size": 100}},
-            "matrix.one.models.0: tiny_fcos: train.image_size: .* multiple of 16",
+            "matrix.one.models.0: model 'tiny_fcos': train.image_size: .* multiple of 16",
         ),
         (
             {
@@ -363,7 +363,7 @@ def test_a_plain_loss_stands_where_its_kind_stands_in_a_task_of_several():
                 "models": ["deeplabv3_mobilenet_v3"],
                 "train": {"batch_size": 1},
             },
-            "matrix.one.models.0: deeplabv3_mobilenet_v3: train.batch_size: 1 is too small",
+            "matrix.one.models.0: model 'deeplabv3_mobilenet_v3': train.batch_size: 1 is too small",
         ),
     ],
 )

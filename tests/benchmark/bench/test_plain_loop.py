@@ -78,7 +78,7 @@ def test_colours_change_only_where_they_are_asked_to(tmp_path):
 
 def make_loop(voc, train: Train) -> tuple[PlainLoop, nn.Module]:
     torch.manual_seed(0)
-    network = MODELS["fcos_mobilenet_v3"](channels=32, convolutions=1).build(2).network
+    network = MODELS["fcos_mobilenet_v3"](channels=64, convolutions=1).build(2).network
     pictures = {split: read_annotation(voc, split) for split in ("train", "val")}
     return PlainLoop(network, train, pictures, voc.classes, CPU, 0), network
 

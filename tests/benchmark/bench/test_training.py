@@ -19,7 +19,7 @@ from benchmark.bench.utilisation import Utilisation
 from benchmark.options import UserError
 from datasets import DATASETS
 
-SMALL = ["--size", "64x64", "--batch", 2, "--channels", 32, "--convolutions", 1]
+SMALL = ["--size", "64x64", "--batch", 2, "--channels", 64, "--convolutions", 1]
 
 
 def test_a_small_measurement_by_the_command(cli, tmp_path, write_voc):
@@ -35,7 +35,7 @@ def test_a_small_measurement_by_the_command(cli, tmp_path, write_voc):
     assert (frame["training"] >= frame["images"]).all()
     page = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "5 training and 3 validation images at 64x64" in page
-    assert "channels 32, convolutions 1" in page
+    assert "channels 64, convolutions 1, finest_stride 16" in page
     assert f"run.py bench training --root {root}" in page
     assert "2 rounds" in page
     shown = [line.strip() for line in found.stdout.splitlines()]
@@ -53,6 +53,11 @@ def test_a_small_measurement_by_the_command(cli, tmp_path, write_voc):
         ({"root": "nowhere"}, "root 'nowhere' is not a folder"),
         ({"evaluator": "fast"}, "unknown evaluator 'fast'"),
         ({"model": {"channels": 33}}, "channels must be a multiple of 32, got 33"),
+        ({"model": {"finest_stride": 4}}, r"model\.finest_stride: should be 8, 16 or 32, got 4"),
+        (
+            {"batch_size": 1, "image_size": [32, 32]},
+            "train.batch_size: 1 is too small for images of 32 x 32",
+        ),
     ],
 )
 def test_mistakes_are_told(options, told):

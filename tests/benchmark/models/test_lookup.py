@@ -127,6 +127,17 @@ class Failing(NoTask):
         raise IndexError("no such layer")
 
 function = len
+
+@dataclass(frozen=True)
+class Choosy(Mine):
+    def check_train(self, train):
+        if train.batch_size < 100:
+            raise ValueError(f"batch_size: must be at least 100, got {train.batch_size}")
+
+@dataclass(frozen=True)
+class Careless(Mine):
+    def check_train(self, train):
+        train.batch
 """
 
 
@@ -193,6 +204,8 @@ def test_a_registered_name_is_looked_up():
         ("Nothing", "a tensor; got NoneType"),
         ("Breaking", "forward failed on images [2, 3, 128, 128]: RuntimeError: "),
         ("Failing", "build(1) failed: IndexError: no such layer"),
+        ("Choosy", "train.batch_size: must be at least 100, got "),
+        ("Careless", "check_train: AttributeError: 'Train' object has no attribute 'batch'"),
         ("OtherDetector", "is detection, but the block's task is segmentation"),
     ],
 )  # fmt: skip
