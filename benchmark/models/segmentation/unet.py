@@ -14,12 +14,16 @@ from benchmark.models.base import ModelSpec, SegmentationModel, register
 from benchmark.models.norms import check_values
 from benchmark.models.weights import check_weights, load_weights
 from benchmark.options import UserError, suggest
+from benchmark.sizes import smallest_size
 from benchmark.train_settings import Train
 
 TIMM = "tu-"
 """Start of an encoder's name that stands for any network of timm: ``tu-mobilenetv3_small_100``."""
 
 DEPTHS = range(3, 6)
+
+FAULTS = (RuntimeError, AttributeError, AssertionError, LookupError, TypeError, ValueError)
+"""What networks of timm raise that are not made for the use that is asked of them."""
 
 
 @register("unet")
@@ -58,6 +62,14 @@ class UNetSpec(ModelSpec):
     def check_train(self, train: Train) -> None:
         super().check_train(train)
         check_values(train, 2 ** len(self.decoder_channels))
+        if self.encoder.startswith(TIMM):
+            for height, width in {tuple(train.image_size), smallest_size(train)}:
+                reason = _refusal(self.encoder, self.decoder_channels, height, width)
+                if reason:
+                    raise ValueError(
+                        f"image_size: encoder {self.encoder} takes no images of {height} x {width} "
+                        f"(height x width): {reason}"
+                    )
 
     def build(self, num_classes: int) -> SegmentationModel:
         return UNet(num_classes, self)
@@ -138,9 +150,25 @@ def _misfit(encoder: str, depth: int) -> str:
     try:
         with torch.device("meta"):  # shapes without weights
             _library().encoders.get_encoder(encoder, depth=depth, weights=None)
-    except (RuntimeError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return str(error).partition("\n")[0] or type(error).__name__
+    except FAULTS as error:
+        return _first_line(error)
     return ""
+
+
+@cache
+def _refusal(encoder: str, channels: tuple[int, ...], height: int, width: int) -> str:
+    """Why a network of timm takes no images of that size: some are made for one; or nothing."""
+    spec = UNetSpec(encoder=encoder, decoder_channels=channels)
+    try:
+        with torch.device("meta"), torch.no_grad():
+            _network(1, spec, None).eval()(torch.empty(1, 3, height, width))
+    except FAULTS as error:
+        return _first_line(error)
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _check_timm(name: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from benchmark.models import MODELS
 from benchmark.models.segmentation.unet import UNetSpec
 from benchmark.options import UserError, build, resolve_options
+from benchmark.train_settings import Train
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 
@@ -158,3 +159,12 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, error):
     monkeypatch.setattr(smp.encoders, "hf_hub_download", refuse)
     with pytest.raises(UserError, match=r"of the encoder resnet18 can be neither .*\((no|hub)"):
         make(encoder="resnet18", weights="backbone")
+
+
+def test_an_encoder_made_for_one_size_is_refused_at_others():
+    spec = UNetSpec(encoder="tu-swin_tiny_patch4_window7_224")
+    spec.check_train(Train(image_size=224))
+    with pytest.raises(ValueError, match=r"^image_size: .* no images of 128 x 96 .*\(128\)"):
+        spec.check_train(Train(image_size=[128, 96]))
+    with pytest.raises(ValueError, match="no images of 128 x 128"):
+        spec.check_train(Train(image_size=224, multi_scale=[0.6, 1.0]))
