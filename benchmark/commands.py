@@ -18,7 +18,6 @@ from benchmark.config import Experiment
 from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors.local import LocalExecutor
 from benchmark.grid import plan
-from benchmark.inspection import draw_sheet, statistics
 from benchmark.options import UserError, suggest
 from benchmark.reporting import write_report
 from benchmark.runner import (
@@ -184,6 +183,8 @@ def inspect(
         label: which of the experiment's data sets; None for the first.
         split: ``train`` (shown as augmented), ``val`` or ``test``.
     """
+    from benchmark.inspection import draw_sheet, statistics  # loads seaborn, which others do not
+
     if split not in SPLITS:
         raise UserError(f"--split: must be one of {', '.join(SPLITS)}, got '{split}'")
     cells = {cell.dataset.label: cell for cell in reversed(plan(experiment))}

@@ -70,10 +70,15 @@ def run(
     """Train an experiment's grid and report it; running it again continues."""
     use_data(data)
     with console.status("reading the experiment"):
-        from benchmark import commands, runner
         from benchmark.config import load_experiment
 
-        grid = runner.plan_grid(load_experiment(config, overrides), results)
+        experiment = load_experiment(
+            config, overrides
+        )  # a mistake in it is told before torch loads
+
+        from benchmark import commands, runner
+
+        grid = runner.plan_grid(experiment, results)
     if dry_run:
         commands.print_plan(console, grid)
         return
@@ -218,17 +223,14 @@ def inspect(
 ) -> None:
     """Draw a data set as the model sees it, print its statistics, and list all bad files."""
     use_data(data)
-    from benchmark import commands
     from benchmark.config import load_experiment
 
-    sound = commands.inspect(
-        console,
-        load_experiment(config, overrides),
-        dataset,
-        split,
-        out,
-        cache or Path("results") / ".cache",
-    )
+    experiment = load_experiment(config, overrides)
+
+    from benchmark import commands
+
+    folder = cache or Path("results") / ".cache"
+    sound = commands.inspect(console, experiment, dataset, split, out, folder)
     if not sound:
         raise typer.Exit(1)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
+import scipy
 
 Details = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Loss -> repetition -> what that run recorded (``details.json``); losses in order, best first."""
@@ -208,7 +208,7 @@ def _intervals(table: Floats, level: float) -> _Means:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(table, axis=0) / n
         sd = np.sqrt(np.nansum((table - mean) ** 2, axis=0) / np.where(n > 1, n - 1, np.nan))
-        half = special.stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) * sd / np.sqrt(n)
+        half = scipy.special.stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) * sd / np.sqrt(n)
     return _Means(mean, mean - half, mean + half, n)
 
 

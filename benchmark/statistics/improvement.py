@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+import scipy
 
 from benchmark.statistics.intervals import Estimate, check_level, known_values, paired_values
 
@@ -37,8 +37,8 @@ def probability_of_improvement(
     won = (pairs["values"] > pairs["baseline"]).sum()
     wins = float(won + 0.5 * (pairs["values"] == pairs["baseline"]).sum())
     tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, wins, n - wins + 1)) if wins > 0 else 0.0
-    high = float(stats.beta.isf(tail, wins + 1, n - wins)) if wins < n else 1.0
+    low = float(scipy.stats.beta.ppf(tail, wins, n - wins + 1)) if wins > 0 else 0.0
+    high = float(scipy.stats.beta.isf(tail, wins + 1, n - wins)) if wins < n else 1.0
     return Estimate(wins / n, low, high, NAN, n, "Clopper-Pearson")
 
 
@@ -66,7 +66,7 @@ def unpaired_improvement(values: pd.Series, baseline: pd.Series, level: float = 
         return Estimate(NAN, NAN, NAN, NAN, 0, "Newcombe")
     higher = first[:, None] > second[None, :]
     share = float((higher + 0.5 * (first[:, None] == second[None, :])).mean())
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = float(scipy.stats.norm.isf((1 - level) / 2))
     runs = (len(first), len(second))
     return Estimate(
         share, _edge(share, z, runs, 0.0), _edge(share, z, runs, 1.0), NAN, n, "Newcombe"
@@ -85,4 +85,4 @@ def _edge(share: float, z: float, runs: tuple[int, int], end: float) -> float:
         return end
     # At the share itself the excess is negative (or 0 at its ends), at the far end positive.
     inner = share + np.sign(end - share) * 1e-12
-    return float(optimize.brentq(excess, *sorted((inner, end))))
+    return float(scipy.optimize.brentq(excess, *sorted((inner, end))))

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 ENOUGH_FOR_BOOTSTRAP = 10
 """Below so many values, a bootstrap interval of their mean covers clearly less than it says."""
@@ -73,7 +73,7 @@ def mean_interval(values: pd.Series, level: float = 0.95) -> Estimate:
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"), float("nan"), n)
     sd = float(known.std(ddof=1))
-    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * sd / float(np.sqrt(n))
+    half = float(scipy.special.stdtrit(n - 1, (1 + level) / 2)) * sd / float(np.sqrt(n))
     return Estimate(mean, mean - half, mean + half, sd, n)
 
 
@@ -142,8 +142,8 @@ def bootstrap_interval(
         return Estimate(mean, mean, mean, 0.0, n, method)
     with warnings.catch_warnings():
         # Where nearly all resamples give the same mean, scipy warns and gives NaN, as we do.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
+        found = scipy.stats.bootstrap(
             (known,),
             np.mean,
             confidence_level=level,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from benchmark.statistics.frames import PRIMARY, baseline_labels, check_runs, scores
 from benchmark.statistics.intervals import (
@@ -175,7 +175,7 @@ def pool(strata: list[Estimate], level: float = 0.95) -> Pooled:
     else:
         shares = parts / parts.sum()  # of the variance: its square could underflow
         df = float(1 / (shares**2 / (n - 1)).sum())
-        half = float(stats.t.ppf((1 + level) / 2, df)) * error
-        p = float(2 * stats.t.sf(abs(mean) / error, df))
+        half = float(scipy.stats.t.ppf((1 + level) / 2, df)) * error
+        p = float(2 * scipy.stats.t.sf(abs(mean) / error, df))
     estimate = Estimate(mean, mean - half, mean + half, float("nan"), int(n.sum()), "pooled t")
     return Pooled(estimate, df, p)

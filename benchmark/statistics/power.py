@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from scipy import optimize, stats
+import scipy
 
 from benchmark.statistics.intervals import check_level
 
@@ -27,10 +27,10 @@ def power_of(effect: float, n: int, level: float = 0.95) -> float:
     check_level(level)
     if n < 2:
         raise ValueError(f"n is {n}, but a difference needs at least 2 pairs")
-    critical = stats.t.ppf((1 + level) / 2, n - 1)
+    critical = scipy.stats.t.ppf((1 + level) / 2, n - 1)
     shift = effect * math.sqrt(n)
     # The lower tail as an upper one: scipy's own gives NaN where it is smaller than rounding.
-    return float(stats.nct.sf(critical, n - 1, [shift, -shift]).sum())
+    return float(scipy.stats.nct.sf(critical, n - 1, [shift, -shift]).sum())
 
 
 def detectable_difference(sd: float, n: int, power: float = 0.8, level: float = 0.95) -> float:
@@ -54,7 +54,7 @@ def _detectable_effect(n: int, power: float, level: float) -> float:
     high = 1.0
     while power_of(high, n, level) < power:
         high *= 2
-    return float(optimize.brentq(lambda effect: power_of(effect, n, level) - power, 0, high))
+    return float(scipy.optimize.brentq(lambda effect: power_of(effect, n, level) - power, 0, high))
 
 
 def repetitions_needed(
@@ -105,7 +105,7 @@ def sd_interval(sd: float, n: int, level: float = 0.95) -> tuple[float, float]:
     _check(sd, 0.5, level)
     if n < 2:
         return float("nan"), float("nan")
-    quantiles = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+    quantiles = scipy.stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
     low, high = (sd * math.sqrt((n - 1) / q) for q in quantiles)
     return low, high
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from benchmark.statistics.frames import PRIMARY, check_runs, scores
 from benchmark.statistics.intervals import check_level
@@ -114,7 +114,7 @@ def friedman_test(ranks: pd.Series, n_datasets: int) -> tuple[float, float]:
     if rest <= 1e-9 * n * k:
         return math.inf, 0.0
     statistic = (n - 1) * chi / rest
-    return statistic, float(stats.f.sf(statistic, k - 1, (k - 1) * (n - 1)))
+    return statistic, float(scipy.stats.f.sf(statistic, k - 1, (k - 1) * (n - 1)))
 
 
 def critical_difference(
@@ -148,7 +148,7 @@ def critical_difference(
             f"there are {n_datasets}"
         )
         return CriticalDifference(math.nan, math.nan, math.nan, [], reason)
-    q = float(stats.studentized_range.ppf(level, k, math.inf)) / math.sqrt(2)
+    q = float(scipy.stats.studentized_range.ppf(level, k, math.inf)) / math.sqrt(2)
     value = q * math.sqrt(k * (k + 1) / (6 * n_datasets))
     statistic, p = friedman_test(ordered["mean_rank"].astype(float), n_datasets)
     same = [tuple(losses)] if p > 1 - level else _groups(losses, values, value)

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from benchmark.statistics.intervals import Estimate, check_level, known_values
 
@@ -64,7 +64,7 @@ def wilcoxon_test(differences: pd.Series) -> float:
     other = known[known != 0]
     if not len(other):
         return 1.0 if len(known) else float("nan")
-    return sign_flip_test(pd.Series(np.sign(other) * stats.rankdata(np.abs(other))))
+    return sign_flip_test(pd.Series(np.sign(other) * scipy.stats.rankdata(np.abs(other))))
 
 
 def t_test(difference: Estimate) -> float:
@@ -78,7 +78,7 @@ def t_test(difference: Estimate) -> float:
     if difference.sd == 0:
         return 1.0 if difference.mean == 0 else 0.0
     t = abs(difference.mean) / (difference.sd / math.sqrt(difference.n))
-    return float(2 * stats.t.sf(t, difference.n - 1))
+    return float(2 * scipy.stats.t.sf(t, difference.n - 1))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
