@@ -64,7 +64,7 @@ class UNetSpec(ModelSpec):
         check_values(train, 2 ** len(self.decoder_channels))
         if self.encoder.startswith(TIMM):
             for height, width in {tuple(train.image_size), smallest_size(train)}:
-                reason = _refusal(self.encoder, self.decoder_channels, height, width)
+                reason = _refusal(self.encoder, tuple(self.decoder_channels), height, width)
                 if reason:
                     raise ValueError(
                         f"image_size: encoder {self.encoder} takes no images of {height} x {width} "

@@ -162,7 +162,8 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, error):
 
 
 def test_an_encoder_made_for_one_size_is_refused_at_others():
-    spec = UNetSpec(encoder="tu-swin_tiny_patch4_window7_224")
+    given = {"encoder": "tu-swin_tiny_patch4_window7_224", "decoder_channels": [32, 16, 16, 8]}
+    spec = build(UNetSpec, resolve_options(UNetSpec, given, "m"), "m")
     spec.check_train(Train(image_size=224))
     with pytest.raises(ValueError, match=r"^image_size: .* no images of 128 x 96 .*\(128\)"):
         spec.check_train(Train(image_size=[128, 96]))
