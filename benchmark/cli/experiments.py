@@ -72,9 +72,8 @@ def run(
     with console.status("reading the experiment"):
         from benchmark.config import load_experiment
 
-        experiment = load_experiment(
-            config, overrides
-        )  # a mistake in it is told before torch loads
+        # Before torch loads: a mistake in the file is told at once.
+        experiment = load_experiment(config, overrides)
 
         from benchmark import commands, runner
 
