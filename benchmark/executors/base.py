@@ -43,17 +43,48 @@ class Event:
     """News of one job.
 
     Attributes:
-        kind: ``started``, ``progress``, ``ended`` (its folder says how), or ``waiting`` (another
-            ``run`` is at work on the cell).
+        kind: ``started``, ``progress``, ``ended`` (its folder says how), ``waiting`` (it cannot
+            start yet, another ``run`` being at work on the cell, say) or ``retried`` (what it
+            ran on was lost; it will go on elsewhere).
+        detail: why, of ``waiting`` and ``retried``.
     """
 
     job: Job
     kind: str
     progress: Progress | None = None
+    detail: str = ""
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What one run takes of the machine it lands on.
+
+    Attributes:
+        cpu: cores.
+        gpu: GPUs; 0.25 lets four runs share one.
+        memory: bytes of main memory; None where nothing is known.
+    """
+
+    cpu: float = 1.0
+    gpu: float = 0.0
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
 class Executor(ABC):
-    """Runs jobs until each has ended, in whatever order."""
+    """Runs jobs until each has ended, in whatever order.
+
+    Subclasses are dataclasses; their fields are what ``executor:`` in an experiment file may say.
+
+    Attributes:
+        workers: runs at a time at most; None for as many as there is room for.
+        resources: what one run takes.
+        timeout: seconds after which a run is ended and counts as failed; None for no limit.
+    """
+
+    workers: int | None = None
+    resources: Resources = Resources()
+    timeout: float | None = None
 
     @abstractmethod
     def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:

@@ -23,6 +23,7 @@ from benchmark.store import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PRELOAD = ["benchmark.cli", "benchmark.executors.worker"]
+CONTEXT = multiprocessing.get_context("forkserver")
 RETRY_AFTER = 1.0
 """Seconds before a cell that another ``run`` holds is looked at again."""
 
@@ -36,17 +37,12 @@ class Running:
     channel: connection.Connection
 
 
+@dataclass(frozen=True)
 class LocalExecutor(Executor):
-    """See the module.
+    """See the module; without ``workers`` as many as there are cores."""
 
-    Args:
-        workers: processes at a time.
-    """
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
+    def __post_init__(self) -> None:
+        CONTEXT.set_forkserver_preload(PRELOAD)
         start_server()
 
     def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:
@@ -76,7 +72,7 @@ class LocalExecutor(Executor):
     ) -> None:
         """Start processes while there are free places and cells whose time has come."""
         for _ in range(len(waiting)):
-            if len(running) >= self.workers:
+            if len(running) >= (self.workers or len(os.sched_getaffinity(0))):
                 return
             not_before, job = waiting.popleft()
             if time.monotonic() < not_before:
@@ -86,11 +82,11 @@ class LocalExecutor(Executor):
             on_event(Event(job, "started"))
 
     def _start(self, job: Job) -> Running:
-        receiving, sending = self._context.Pipe(duplex=False)
+        receiving, sending = CONTEXT.Pipe(duplex=False)
         for last in (False, True):
             # A server that was killed since the last start is replaced by one that preloads.
             start_server()
-            process = self._context.Process(target=work, args=(job, sending))
+            process = CONTEXT.Process(target=work, args=(job, sending))
             try:
                 process.start()
                 break

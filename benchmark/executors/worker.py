@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from multiprocessing import connection, parent_process
 
 # Without it cuBLAS may add in another order each time; read when CUDA starts.
@@ -24,7 +25,7 @@ from benchmark.executors.base import Job
 from benchmark.loggers import LOGGERS
 from benchmark.options import UserError
 from benchmark.store import RunFolder
-from benchmark.training import train_cell
+from benchmark.training import Progress, train_cell
 from datasets.cache import open_cached
 
 FAILED = 1
@@ -36,27 +37,43 @@ def work(job: Job, channel: connection.Connection) -> None:
     """Train the job's cell and exit; progress goes through the channel."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's, which ends us
     _die_with_parent()
+
+    def watch(progress: Progress) -> None:
+        # A runner that stopped listening ends this process through `_die_with_parent`.
+        with contextlib.suppress(BrokenPipeError):
+            channel.send(progress)
+
+    sys.exit(run_job(job, watch, log=True))
+
+
+def run_job(job: Job, watch: Callable[[Progress], None], log: bool = False) -> int:
+    """Train the job's cell in this process, unless another one is at work on it.
+
+    Args:
+        watch: called with the progress of the run.
+        log: send this process's output to the run's log from then on.
+
+    Returns:
+        An exit code: 0 where the run has ended, now or before, :data:`FAILED` where its folder
+        says why it failed, :data:`BUSY`.
+    """
     folder = RunFolder(job.folder)
     with folder.lock() as mine:
         if not mine:
-            sys.exit(BUSY)
-        if folder.outcome() is None:
+            return BUSY
+        if folder.outcome() is not None:
+            return 0
+        if log:
             _log_to(folder)
-            _train(job, folder, channel)
+        return _train(job, folder, watch)
 
 
-def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
+def _train(job: Job, folder: RunFolder, watch: Callable[[Progress], None]) -> int:
     try:
         torch.set_num_threads(job.threads)
         device = torch.device(job.device)
         folder.begin(job.cell, environment.describe(device))
         splits = {name: open_cached(path) for name, path in job.splits.items()}
-
-        def watch(progress: object) -> None:
-            # A runner that stopped listening ends this process through `_die_with_parent`.
-            with contextlib.suppress(BrokenPipeError):
-                channel.send(progress)
-
         loggers = [LOGGERS[name](job.cell, job.folder) for name in job.logging]
         train_cell(
             job.cell,
@@ -72,11 +89,12 @@ def _train(job: Job, folder: RunFolder, channel: connection.Connection) -> None:
     except UserError as error:  # its text is all that the user needs to see
         print(error, file=sys.stderr)
         folder.fail(str(error))
-        sys.exit(FAILED)
+        return FAILED
     except Exception as error:
         traceback.print_exc()
         folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())
-        sys.exit(FAILED)
+        return FAILED
+    return 0
 
 
 def _die_with_parent() -> None:

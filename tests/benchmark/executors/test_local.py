@@ -163,12 +163,12 @@ def test_the_server_has_torch_loaded_whatever_the_current_folder(tmp_path):
     script = """
 import sys
 sys.path[0] = ROOT
-from benchmark.executors.local import LocalExecutor
+from benchmark.executors.local import CONTEXT, LocalExecutor
 
 if __name__ == "__main__":
     executor = LocalExecutor(1)
     code = "import sys; sys.exit(0 if 'torch' in sys.modules else 3)"
-    process = executor._context.Process(target=exec, args=(code,))
+    process = CONTEXT.Process(target=exec, args=(code,))
     process.start()
     process.join()
     sys.exit(process.exitcode)
