@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from benchmark.train_settings import ADDED_KEYS, STRICT, Train
+from datasets.classes import CONTROL
 
 SCHEMA_VERSION = 1
 PATH_OPTIONS = frozenset({"root"})
@@ -19,13 +20,19 @@ Stage = Literal["final", "tuning"]
 REPETITION_LETTER: dict[Stage, str] = {"final": "r", "tuning": "t"}
 
 
+def _plain(label: str) -> str:
+    if CONTROL.search(label):
+        raise ValueError("must hold no line break or control character")
+    return label
+
+
 class CellPart(BaseModel):
     """A loss, data set or model of one cell, with every option resolved."""
 
     model_config = STRICT
 
     name: str
-    label: str
+    label: Annotated[str, AfterValidator(_plain)]
     options: dict[str, Any] = {}
 
 

@@ -6,23 +6,24 @@ are what a YAML file may say; :mod:`benchmark.grid` turns an experiment into cel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from benchmark.entries import Losses, Named
+from benchmark.entries import Chosen, Losses, Named
 from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
+from benchmark.migrations import migrate
 from benchmark.options import UserError, explain, suggest
 from benchmark.overrides import apply_override, one_line
-from benchmark.protocol import Positive, Targets, Tune
+from benchmark.plain_words import NUMBER, shown
+from benchmark.protocol import Repetitions, Targets, Tune
 from benchmark.train_settings import STRICT, Train, one_of
+from datasets.yaml_text import parse_yaml
 
 SHIPPED = Path(__file__).parent / "configs"
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Of YAML files; libyaml's, where PyYAML was built with it, is eight times as fast."""
 
 RESERVED = frozenset({"reference", "inspect"})
 """Folders of ``results/`` that are no experiment's."""
@@ -40,7 +41,7 @@ class Block(BaseModel):
     losses: Losses
     datasets: Annotated[list[Named], Field(min_length=1)]
     models: Annotated[list[Named], Field(min_length=1)]
-    repetitions: Positive | None = None
+    repetitions: Repetitions | None = None
     baseline: str | None = None
     targets: Targets = {}
     train: dict[str, Any] = {}
@@ -54,13 +55,14 @@ class Experiment(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     description: str = ""
-    seed: int = 0
-    repetitions: Positive = 1
+    seed: Annotated[int, NUMBER] = 0
+    repetitions: Repetitions = 1
     train: Train = Train()
     tune: Tune | None = None
     targets: Targets = {}
     logging: list[str] = []
     evaluator: Annotated[str, one_of(ENGINES)] = PYCOCOTOOLS
+    executor: Chosen | None = None
     matrix: Annotated[dict[str, Block], Field(min_length=1)]
 
     def block_train(self, key: str) -> Train:
@@ -144,10 +146,10 @@ def shipped_experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, parse: Callable[[str], Any] = parse_yaml) -> dict[str, Any]:
     """A YAML mapping from a file; a :class:`UserError` names the file and the line otherwise."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+        content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -155,16 +157,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not valid YAML: {one_line(error)}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold a mapping of keys, got {type(content).__name__}")
+        got = "nothing" if content is None else shown(content)
+        raise UserError(f"{path}: must hold a mapping of keys, got {got}")
     return content
 
 
-def load_experiment(source: str, overrides: list[str] | None = None) -> Experiment:
+def load_experiment(
+    source: str, overrides: list[str] | None = None, executor: str | None = None
+) -> Experiment:
     """Read an experiment by file or by shipped name, with dotted overrides on top.
 
     Args:
         source: path of a YAML file, or the name of a shipped experiment.
         overrides: ``key.path=value`` words; the value is parsed as YAML.
+        executor: name of the executor; the file's options for it hold if it names the same.
 
     Raises:
         UserError: whatever is wrong, one line a fault, each with the key's path and what is
@@ -177,7 +183,8 @@ def load_experiment(source: str, overrides: list[str] | None = None) -> Experime
             f"no experiment '{source}'{suggest(source, shipped)}: give a YAML file, or one of "
             f"{', '.join(shipped)}"
         )
-    content = read_yaml(path)
+    content = migrate("experiment", read_yaml(path), path)
+    _choose_executor(content, executor)
     for word in overrides or []:
         apply_override(content, word)
     try:
@@ -185,3 +192,14 @@ def load_experiment(source: str, overrides: list[str] | None = None) -> Experime
     except ValidationError as error:
         lines = explain(error, Experiment)
         raise UserError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def _choose_executor(content: dict[str, Any], name: str | None) -> None:
+    """Write ``executor`` as a mapping, so that overrides can set its options."""
+    asked = content.get("executor")
+    if isinstance(asked, str):
+        asked = {"name": asked}
+    if name is not None and not (isinstance(asked, dict) and asked.get("name") == name):
+        asked = {"name": name}
+    if asked is not None:
+        content["executor"] = asked

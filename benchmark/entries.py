@@ -15,6 +15,9 @@ from pydantic import (
     Tag,
 )
 
+from benchmark.plain_words import NUMBER
+from datasets.classes import CONTROL
+
 
 def _name_to_entry(value: Any) -> Any:
     if not isinstance(value, str | dict | BaseModel):
@@ -27,6 +30,15 @@ def _term_to_entry(value: Any) -> Any:
         raise ValueError("a sum cannot be part of a sum; list its terms here")
     return _name_to_entry(value)
 
+
+def _one_line(label: str) -> str:
+    """Labels stand in tables, folder names and axes."""
+    if CONTROL.search(label) or len(label) > MOST_LETTERS:
+        raise ValueError(f"must be one line of at most {MOST_LETTERS} letters, none for control")
+    return label
+
+
+MOST_LETTERS = 200
 
 NAMELESS = ("sum", "parts")
 """Keys that take the place of a loss's name, and are the name themselves."""
@@ -61,7 +73,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
-    label: Annotated[str, Field(min_length=1)] | None = None
+    label: Annotated[str, Field(min_length=1), AfterValidator(_one_line)] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -70,9 +82,19 @@ class Entry(BaseModel):
     @property
     def shown(self) -> str:
         """The label; without one, the name and what is said besides it: ``focal gamma=5``."""
-        return self.label or " ".join(
-            [self.name, *(f"{key}={value}" for key, value in self.options.items())]
-        )
+        said = [self.name, *(f"{key}={value}" for key, value in self.options.items())]
+        return self.label or CONTROL.sub(" ", " ".join(said))
+
+
+class Choice(BaseModel):
+    """A name, or a mapping of a name with options, of what there is but one of."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
 class Term(BaseModel):
@@ -101,7 +123,7 @@ class Term(BaseModel):
 class LossEntry(Entry):
     """A loss; ``{sum: [{name: bce, weight: 0.5}, dice]}`` is a weighted sum of several."""
 
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    weight: Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)] = 1.0
     sum: (
         Annotated[list[Annotated[Term, BeforeValidator(_term_to_entry)]], Field(min_length=1)]
         | None
@@ -125,6 +147,7 @@ class LossEntry(Entry):
 
 
 Named = Annotated[Entry, BeforeValidator(_name_to_entry)]
+Chosen = Annotated[Choice, BeforeValidator(_name_to_entry)]
 NamedLoss = Annotated[LossEntry, BeforeValidator(_loss_to_entry)]
 
 

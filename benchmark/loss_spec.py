@@ -10,6 +10,7 @@ import yaml
 from benchmark.attributes import find_attribute
 from benchmark.entries import Entry, Term
 from benchmark.options import UserError, build, look_up, resolve_options, suggest
+from datasets.yaml_text import parse_yaml
 from losses import BOX, CLASSIFICATION, MASK, BoxLoss, MaskLoss
 from losses.adapters import LAYOUTS, AdapterError, Inputs, Kind, adapt
 from losses.base import Space
@@ -82,7 +83,7 @@ def load_loss(text: str, kind: Kind | None = None) -> NamedLoss:
 
 def _parse(text: str) -> Entry:
     try:
-        content = yaml.safe_load(text)
+        content = parse_yaml(text)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"loss '{text}': is not valid YAML: {reason}") from None

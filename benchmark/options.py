@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from benchmark.plain_words import in_words, numbers_alone
+
 T = TypeVar("T")
 
 
@@ -47,8 +49,11 @@ def look_up(register: dict[str, T], name: object, kind: str, path: str) -> T:
 
 
 def option_fields(cls: type) -> dict[str, tuple[Any, Any]]:
-    """Options of a registered class: name -> (type, default); ``...`` marks a required one."""
-    hints = typing.get_type_hints(cls)
+    """Options of a registered class: name -> (type, default); ``...`` marks a required one.
+
+    A type that is ``Annotated`` keeps its checks.
+    """
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {}
     for field in dataclasses.fields(cls):
         if not field.init:
@@ -69,6 +74,8 @@ def summary(cls: type) -> str:
 
 def type_name(annotation: Any) -> str:
     """How a type is written in listings: ``float``, ``linear | log``, ``list[int]``."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return type_name(annotation.__origin__)
     if typing.get_origin(annotation) is typing.Literal:
         return " | ".join(str(value) for value in typing.get_args(annotation))
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -106,12 +113,15 @@ def _schema(cls: type) -> type[BaseModel]:
 
     No number may be infinite or NaN: it would pass most checks of a range.
     """
-    fields: dict[str, Any] = option_fields(cls)
+    fields: dict[str, Any] = {
+        name: (numbers_alone(hint), default) for name, (hint, default) in option_fields(cls).items()
+    }
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     try:
         return create_model("Options", __config__=config, **fields)
     except PydanticSchemaGenerationError:
-        name, hint = next((n, hint) for n, (hint, _) in fields.items() if not _can_be_read(hint))
+        hints = {name: hint for name, (hint, _) in option_fields(cls).items()}
+        name, hint = next((n, hint) for n, hint in hints.items() if not _can_be_read(hint))
         raise TypeError(
             f"option '{name}' is a {type_name(hint)}, which an experiment file cannot give"
         ) from None
@@ -133,15 +143,6 @@ def build(cls: type[T], options: dict[str, Any], path: str) -> T:
         raise UserError(f"{path}: {error}") from None
 
 
-PLAINLY = {
-    "dict_type": "must be a mapping",
-    "list_type": "must be a list",
-    "model_type": "must be a mapping",
-    "too_short": "must not be empty",  # no key asks for two
-}
-"""Faults that pydantic names by types of Python, said for people who write YAML."""
-
-
 def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> list[str]:
     """One readable line for each fault: the key's path, the value, and what is allowed."""
     lines = []
@@ -160,9 +161,7 @@ def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> 
         elif fault["type"] == "missing":
             lines.append(f"{where}: missing; it has no default")
         else:
-            message = PLAINLY.get(fault["type"], fault["msg"])
-            message = message.removeprefix("Value error, ").removeprefix("Input ")
-            lines.append(f"{where}: {message}, got {fault['input']!r}")
+            lines.append(f"{where}: {in_words(fault['type'], fault['msg'], fault['input'])}")
     return lines
 
 

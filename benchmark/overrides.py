@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from benchmark.options import UserError
+from datasets.yaml_text import parse_yaml
 
 
 def apply_override(content: dict[str, Any], word: str) -> None:
@@ -19,7 +20,7 @@ def apply_override(content: dict[str, Any], word: str) -> None:
     if not equals or not key:
         raise UserError(f"override '{word}': must read key.path=value")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"override '{word}': the value is not YAML: {one_line(error)}") from None
     steps = key.split(".")
@@ -33,13 +34,7 @@ def _set(node: Any, steps: list[str], value: Any, word: str) -> None:
     for depth, step in enumerate(steps):
         last = depth == len(steps) - 1
         if isinstance(node, list):
-            if not step.isdecimal() or int(step) >= len(node):
-                where = ".".join(steps[:depth])
-                raise UserError(
-                    f"override '{word}': {where} is a list of {len(node)}; "
-                    f"'{step}' must be a number from 0 to {len(node) - 1}"
-                )
-            position: Any = int(step)
+            position: Any = _position(step, len(node), ".".join(steps[:depth]), word)
         elif isinstance(node, dict):
             position = step
             if not last and node.get(step) is None:
@@ -51,6 +46,18 @@ def _set(node: Any, steps: list[str], value: Any, word: str) -> None:
             node[position] = value
         else:
             node = node[position]
+
+
+def _position(step: str, length: int, where: str, word: str) -> int:
+    """A step into a list; of more digits than any list is long, no number is made at all."""
+    if length == 0:
+        raise UserError(f"override '{word}': {where} is an empty list; give it whole")
+    if not step.isdecimal() or len(step) > 9 or int(step) >= length:
+        raise UserError(
+            f"override '{word}': {where} is a list of {length}; "
+            f"'{step}' must be a number from 0 to {length - 1}"
+        )
+    return int(step)
 
 
 def _forget(node: Any, steps: list[str]) -> None:

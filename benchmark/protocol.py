@@ -6,9 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+from benchmark.plain_words import NUMBER
+
+Positive = Annotated[int, NUMBER, Field(gt=0, le=10_000_000)]
+"""Beyond what anybody means, so that a slip of the hand is told and not begun."""
+Repetitions = Annotated[int, NUMBER, Field(gt=0, le=10_000)]
+PositiveFloat = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, NUMBER, Field(gt=0, lt=1)]
 """A value of a metric, as a fraction."""
 
 
@@ -34,7 +38,7 @@ class Tune(BaseModel):
     options: dict[str, dict[str, Annotated[list[Any], Field(min_length=1)]]] = {}
     budget: Positive | None = None
     metric: str | None = None
-    repetitions: Positive = 1
+    repetitions: Repetitions = 1
     epochs: Positive | None = None
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from benchmark.optimization import OPTIMIZERS, SCHEDULES
 from benchmark.options import UserError, resolve_options, suggest
+from benchmark.plain_words import NUMBER
 from benchmark.protocol import Positive
 from datasets.augment import Augment
 
@@ -23,7 +24,7 @@ ADDED_KEYS: dict[str, Any] = {
 STRICT = ConfigDict(extra="forbid", frozen=True)
 """Of every part of an experiment file: unknown keys are errors, and what is read stays."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
 
 
 def _image_size(value: Any) -> Any:
@@ -85,7 +86,7 @@ class Train(BaseModel):
     optimizer: Annotated[str, one_of(OPTIMIZERS)] = "adamw"
     lr: Annotated[Finite, Field(gt=0)] = 1e-3
     weight_decay: Annotated[Finite, Field(ge=0)] = 1e-4
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.9
     schedule: Annotated[str, one_of(SCHEDULES)] = "one_cycle"
     grad_clip: Annotated[Finite, Field(gt=0)] | None = 10.0
     augment: Annotated[dict[str, Any], BeforeValidator(_augment)] = Field(
@@ -94,7 +95,7 @@ class Train(BaseModel):
     eval_every: Positive = 1
     amp: Annotated[bool | Literal["bf16", "fp16"], BeforeValidator(_amp)] = False
     compile: bool = False
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    ema: Annotated[float, NUMBER, Field(gt=0, lt=1)] | None = None
     backbone_lr: Annotated[Finite, Field(gt=0)] = 1.0
     freeze: Literal["none", "norm", "backbone"] = "none"
     multi_scale: Annotated[list[float], BeforeValidator(_multi_scale)] | None = None

@@ -23,7 +23,7 @@ from datasets.sample import DatasetError
 
 __all__ = ["CachedSplit", "open_cached", "prepare", "warn_of_dropped_boxes"]
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised when the files below change their meaning; older caches are then built anew."""
 
 

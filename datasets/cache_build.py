@@ -18,6 +18,7 @@ from datasets.cache_check import CheckedFiles
 from datasets.cache_files import COLUMNS, INSTANCE_COLUMNS, ColumnWriter, Shards, column_path
 from datasets.cache_pool import map_in_order
 from datasets.cached_split import META
+from datasets.fingerprint import fingerprint, sample_digest
 from datasets.letterbox import Letterbox
 from datasets.run_lengths import encode_masks
 from datasets.sample import DatasetError
@@ -38,6 +39,7 @@ class Note:
         size: height and width of the original.
         has_semantic: whether a semantic mask was written.
         instances: run lengths of each object's mask; None where the sample has no such masks.
+        digest: of the sample as it was read.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Note:
     dropped: int
     has_semantic: bool
     instances: list[bytes] | None
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class Encoder:
             dropped=sample.dropped,
             has_semantic=sample.semantic is not None,
             instances=None if masks is None else encode_masks(fitted.instances(masks)),
+            digest=sample_digest(sample),
         )
 
 
@@ -147,6 +151,7 @@ def _write(
     shards = [encoder.images]
     _check_room(shards, count)
     checked = CheckedFiles(encoder.folder)
+    digests: list[bytes] = []
     with map_in_order(encoder, list(enumerate(ids)), processes) as notes:
         columns = _Columns(encoder.folder)
         for index, note in enumerate(notes):
@@ -155,6 +160,7 @@ def _write(
                 _check_room(shards[1:], count)
             _check_alike(note, len(shards) > 1, encoder.split)
             columns.add(note)
+            digests.append(note.digest)
             for number, each in _completed(shards, index, count):
                 checked.add(each.path(number))
             progress(index + 1, count)
@@ -166,6 +172,7 @@ def _write(
         "count": count,
         "image_size": list(encoder.image_size),
         "classes": encoder.dataset.classes,
+        "fingerprint": fingerprint(encoder.dataset.classes, digests),
         "has_semantic": len(shards) > 1,
         "has_instances": columns.has_instances,
         "per_file": {each.name: each.per_file for each in shards},

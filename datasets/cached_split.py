@@ -74,6 +74,11 @@ class CachedSplit:
         return self._meta["classes"]
 
     @property
+    def fingerprint(self) -> str:
+        """What the samples held when they were read; see :mod:`datasets.fingerprint`."""
+        return self._meta["fingerprint"]
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of every image, in pixels."""
         height, width = self._meta["image_size"]
@@ -88,6 +93,11 @@ class CachedSplit:
     def has_instances(self) -> bool:
         """Whether there is a mask for every object of every image."""
         return self._meta["has_instances"]
+
+    @property
+    def num_boxes(self) -> int:
+        """Boxes of all samples together."""
+        return len(self._columns["labels"])
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from datasets.sample import IGNORE, DatasetError
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no name may hold: it would break lines of tables, drawings and terminals, or, as half of a
+character, the writing of a file."""
 
 
 def check_classes(classes: Sequence[str], where: str) -> list[str]:
@@ -17,8 +22,9 @@ def check_classes(classes: Sequence[str], where: str) -> list[str]:
         where: option or file they come from, for the message.
 
     Raises:
-        DatasetError: there are none, one is empty or given twice, or there are more than a
-            semantic mask can hold beside background and ignored pixels (254).
+        DatasetError: there are none, one is empty, given twice or holds a line break or control
+            character, or there are more than a semantic mask can hold beside background and
+            ignored pixels (254).
     """
     if isinstance(classes, str):
         raise DatasetError(f"{where}: '{classes}' must be a list of names")
@@ -28,6 +34,8 @@ def check_classes(classes: Sequence[str], where: str) -> list[str]:
     for name, count in Counter(names).items():
         if not isinstance(name, str) or not name.strip():
             raise DatasetError(f"{where}: {name!r} is not a class name")
+        if CONTROL.search(name):
+            raise DatasetError(f"{where}: the class name {name!r} holds a control character")
         if name == "background":
             raise DatasetError(f"{where}: 'background' is implied; give the other classes alone")
         if count > 1:

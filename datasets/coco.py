@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,8 +15,12 @@ from datasets.classes import check_classes, find_class
 from datasets.coco_index import CocoIndex, annotation_name, index_coco, short
 from datasets.images import check_size, read_image
 from datasets.objects import AnnotatedObject, build_sample, polygon_mask
+from datasets.run_lengths import expand
 from datasets.sample import DatasetError, Sample
 from datasets.splits import NamedSplits, draw_subset, fill, qualified
+
+FURTHEST = 1e9
+"""Pixels; a coordinate beyond comes from a damaged file and overflows what is computed of it."""
 
 
 @register("coco")
@@ -98,6 +101,7 @@ class Coco(NamedSplits):
                 )
         ids: list[str] = []
         for position, file_name in enumerate(index.file_names):
+            _check_file_name(file_name, f"{source}: entry {position + 1} of 'images'")
             sample_id = qualified(
                 name, str(PurePosixPath(_with_slashes(file_name)).with_suffix(""))
             )
@@ -147,7 +151,7 @@ class Coco(NamedSplits):
         record, annotations = index.read(position)
         image = read_image(path)
         size = image.shape[:2]
-        stated = tuple(record.get(key) or 0 for key in ("height", "width"))
+        stated = tuple(_stated(record, key, index.source) for key in ("height", "width"))
         if all(stated):
             check_size(path, size, stated, f"its entry in {index.source.name}")
         objects = []
@@ -163,10 +167,11 @@ class Coco(NamedSplits):
     ) -> AnnotatedObject | None:
         """The object, or None if its class is not among those to keep."""
         key = annotation.get("category_id")
-        if not isinstance(key, int) or key not in self._categories:
+        if type(key) is not int or key not in self._categories:
             raise DatasetError(
-                f"{where}: category_id {key} is not in the list; there are {len(self._categories)} "
-                f"categories with ids {min(self._categories)} to {max(self._categories)}"
+                f"{where}: category_id {short(key)} is not in the list; there are "
+                f"{len(self._categories)} categories with ids {min(self._categories)} to "
+                f"{max(self._categories)}"
             )
         label = self._labels.get(self._categories[key])
         if label is None:
@@ -174,12 +179,36 @@ class Coco(NamedSplits):
         x, y, width, height = _numbers(annotation.get("bbox"), 4, f"{where}: bbox")
         shape = annotation.get("segmentation")
         mask = decode_mask(shape, size, where) if shape and self._has_masks else None
-        crowd = bool(annotation.get("iscrowd", 0))
-        return AnnotatedObject(label, (x, y, x + width, y + height), mask, crowd)
+        crowd = annotation.get("iscrowd") or 0
+        if crowd not in (0, 1):
+            raise DatasetError(f"{where}: iscrowd must be 0 or 1, got {short(crowd)}")
+        return AnnotatedObject(label, (x, y, x + width, y + height), mask, bool(crowd))
 
 
 def _with_slashes(file_name: str) -> str:
     return file_name.replace("\\", "/")
+
+
+def _check_file_name(name: str, where: str) -> None:
+    """Refuse what no file can be called, before the parts of the name are looked at."""
+    parts = PurePosixPath(_with_slashes(name)).parts
+    try:
+        longest = max((len(part.encode()) for part in parts), default=0)
+    except UnicodeEncodeError:  # half of a character, which JSON can write
+        longest = 0
+    if not 0 < longest <= 255 or len(name) > 1000 or "\0" in name:
+        raise DatasetError(f"{where}: file_name {short(name)} is no name of a file")
+
+
+def _stated(record: dict[str, Any], key: str, source: Path) -> int:
+    """A side of an image as its entry has it; 0 where it says nothing."""
+    value = record.get(key) or 0
+    if type(value) not in (int, float) or value < 0:
+        raise DatasetError(
+            f"{source}: image {short(record.get('file_name'))}: {key} must be a number of pixels, "
+            f"got {short(value)}"
+        )
+    return value
 
 
 def _numbers(values: Any, count: int | None, where: str) -> list[float]:
@@ -191,8 +220,8 @@ def _numbers(values: Any, count: int | None, where: str) -> list[float]:
     if not right_length:
         raise DatasetError(f"{where} is {short(values)}, expected {wanted}")
     for value in values:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise DatasetError(f"{where} holds {value!r}, which is not a number")
+        if type(value) not in (int, float) or not abs(value) <= FURTHEST:
+            raise DatasetError(f"{where} holds {short(value)}, which is not a number of pixels")
     return values
 
 
@@ -225,38 +254,13 @@ def decode_mask(shape: Any, size: tuple[int, ...], where: str) -> npt.NDArray[np
             f"but the image's is {list(size)}"
         )
     try:
-        runs = _expand(counts) if isinstance(counts, str) else list(counts)
+        runs = expand(counts) if isinstance(counts, str) else list(counts)
         total = size[0] * size[1]
+        if set(map(type, runs)) - {int}:
+            raise ValueError("runs must be whole numbers")
         if any(run < 0 for run in runs) or sum(runs) != total:
             raise ValueError(f"runs must be at least 0 and sum to {total} pixels")
         encoded = coco_mask.frPyObjects({"counts": runs, "size": list(size)}, *size)
         return coco_mask.decode(encoded).astype(np.bool_)
     except (ValueError, TypeError, OverflowError) as error:
         raise DatasetError(f"{where}: the mask's run lengths are damaged ({error})") from error
-
-
-def _expand(text: str) -> list[int]:
-    """Run lengths from COCO's compressed text.
-
-    Five bits a character (code - 48), lowest first, with bit 5 for "more follows" and bit 4 of
-    the last one for the sign; from the fourth on, a run is written as its difference to the
-    one before the last. Done here because pycocotools takes text that ends early, and returns
-    uninitialised memory for the pixels that are missing.
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64:
-            raise ValueError(f"{character!r} cannot be part of them")
-        value |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        if code & 16:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    if shift:
-        raise ValueError("the text ends within a number")
-    return runs

@@ -89,6 +89,8 @@ def index_coco(source: Path) -> CocoIndex:
             id twice, or has an annotation of an image that it does not list.
     """
     try:
+        if source.stat().st_size == 0:  # cannot be mapped
+            raise DatasetError(f"{source}: JSON does not parse (the file is empty)")
         with (
             source.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -175,6 +177,8 @@ def _scan(source: Path, text: str) -> tuple[_Named, _Annotations, _Named]:
         cursor.value()
         raise _no_list(source, missing[0])
     for key in cursor.members():
+        if key in kept and key not in missing:
+            raise DatasetError(f"{source}: has the list '{key}' twice")
         if key not in missing or cursor.peek() != "[":
             cursor.value()
             continue
@@ -196,7 +200,7 @@ def _no_list(source: Path, name: str) -> DatasetError:
 def _check(source: Path, key: str, number: int, record: Any) -> None:
     for name, kind in _REQUIRED[key].items():
         value = record.get(name) if isinstance(record, dict) else None
-        if not isinstance(value, kind):
+        if type(value) is not kind:  # true is no id, though Python takes it for 1
             raise DatasetError(
                 f"{source}: entry {number} of '{key}' needs '{name}' as "
                 f"{_KINDS[kind]}, got {short(value)}"

@@ -1,8 +1,10 @@
-"""Finding image files and decoding them: pictures to RGB, masks to their stored values."""
+"""Decoding image files: pictures to RGB, masks to their stored values."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from datasets.sample import IGNORE, DatasetError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+"""What is decoded, whatever a file is called. Pillow knows more; for one it starts Ghostscript."""
+
+PIXELS_VARIABLE = "LOSSBENCH_MAX_PIXELS"
+MAX_PIXELS = 200_000_000
+"""Of one picture, unless :data:`PIXELS_VARIABLE` says otherwise: 600 MB once it is decoded. A file
+of a few kilobytes can claim a hundred times as many."""
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+"""What is decoded, whatever the file is called; Pillow would start Ghostscript for EPS."""
+
+PIXELS_VARIABLE = "LOSSBENCH_MAX_PIXELS"
+MAX_PIXELS = 200_000_000
+"""Of one picture, unless :data:`PIXELS_VARIABLE` says otherwise. A file of 100 kB can claim
+more, which would take gigabytes to decode; 200 million are 600 MB."""
 
 # Pillow's modes with more than 8 bits a channel: how to bring them to 8 is not ours to guess.
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -30,7 +46,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         DatasetError: the file is missing, damaged or cut short, is no image, or holds more
             than 8 bits a channel.
     """
-    picture = _open(path, upright=True)
+    picture = open_picture(path, upright=True)
     if picture.mode in _DEEP_MODES:
         raise DatasetError(f"{path}: more than 8 bits a channel; convert the image to 8 bits first")
     return np.array(picture.convert("RGB"))
@@ -45,7 +61,7 @@ def read_mask(path: Path) -> npt.NDArray[Any]:
     Raises:
         DatasetError: as :func:`read_image`, or the mask is in colour.
     """
-    picture = _open(path, upright=False)
+    picture = open_picture(path)
     if picture.mode == "F":
         raise DatasetError(f"{path}: a mask must hold integers, not floating-point values")
     values = np.array(picture)
@@ -92,39 +108,88 @@ def index_mask(mask: npt.NDArray[Any], num_classes: int, path: Path) -> npt.NDAr
 def index_files(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
     """Files below ``folder``, by their path relative to it without the suffix, sorted.
 
-    Hidden files are left out (``._a.png`` of macOS archives is no image).
+    Hidden files are left out (``._a.png`` of macOS archives is no image). Links are followed.
 
     Raises:
-        DatasetError: ``folder`` is no folder, or two files differ in their suffix only.
+        DatasetError: ``folder`` is no folder or holds one that cannot be read or that links lead
+            back to, or two files differ in their suffix only.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
-    for parent, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in suffixes:
-                continue
-            key = path.relative_to(folder).with_suffix("").as_posix()
-            if key in found:
-                names_of_both = " and ".join(sorted((found[key].name, name)))
-                raise DatasetError(f"{folder}: {names_of_both} share the name '{key}'; keep one")
-            found[key] = path
+    for path in _files_below(folder):
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
+            continue
+        key = path.relative_to(folder).with_suffix("").as_posix()
+        if key in found:
+            names_of_both = " and ".join(sorted((found[key].name, path.name)))
+            raise DatasetError(f"{folder}: {names_of_both} share the name '{key}'; keep one")
+        found[key] = path
     return dict(sorted(found.items()))
 
 
-def _open(path: Path, upright: bool) -> Image.Image:
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Every file in a folder and in those inside, ``above`` being the folders that it lies in."""
     try:
-        picture: Image.Image = Image.open(path)
-        picture.load()
+        here = folder.stat()
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DatasetError(f"{folder}: {error.strerror}") from error
+    # Each round of a circle would list the same files again, by other names.
+    if (here.st_dev, here.st_ino) in above:
+        raise DatasetError(f"{folder}: is a link to a folder that it lies in; remove the link")
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_below(Path(entry.path), above | {(here.st_dev, here.st_ino)})
+        else:
+            yield Path(entry.path)
+
+
+def open_picture(path: Path, upright: bool = False) -> Image.Image:
+    """An image file, decoded; what it claims to hold is looked at before a pixel is.
+
+    Args:
+        path: the file.
+        upright: turn it as a camera's orientation tag says.
+
+    Raises:
+        DatasetError: the file is missing, damaged or cut short, is of none of :data:`FORMATS`,
+            or has more pixels than :func:`max_pixels`.
+    """
+    # Pillow refuses twice this number and warns of more than it; here the warning refuses.
+    most = Image.MAX_IMAGE_PIXELS = max_pixels()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture: Image.Image = Image.open(path, formats=FORMATS)
+            picture.load()
         if upright:
             picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise DatasetError(f"{path}: not an image in any format that can be read") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DatasetError(
+            f"{path}: claims more than the {most:,} pixels that an image may have; if it is right, "
+            f"set the environment variable {PIXELS_VARIABLE} to a higher number"
+        ) from None
     except Exception as error:
         # On damaged bytes Pillow's decoders raise nearly anything: OSError, SyntaxError,
-        # ValueError, struct.error, DecompressionBombError.
+        # ValueError, struct.error.
         raise DatasetError(f"{path}: image does not decode ({error})") from error
     return picture
+
+
+def max_pixels() -> int:
+    """How many pixels one picture may have: :data:`PIXELS_VARIABLE`, or :data:`MAX_PIXELS`.
+
+    Raises:
+        DatasetError: the variable is no whole number from 1.
+    """
+    text = os.environ.get(PIXELS_VARIABLE, "")
+    if not text:
+        return MAX_PIXELS
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) > 0):
+        raise DatasetError(f"{PIXELS_VARIABLE}: must be a whole number from 1, got '{text}'")
+    return int(text)

@@ -17,6 +17,10 @@ from datasets.objects import AnnotatedObject, build_sample, mask_box
 from datasets.sample import DatasetError, Sample
 from datasets.splits import SeededSplits
 
+MOST_INSTANCES = 5000
+"""Of one file. A photograph of 16 bits has ten times as many values; a mask for each would fill
+the memory."""
+
 
 class Layout(ABC):
     """Where a data set of instance masks keeps its files, and how it writes instances."""
@@ -30,8 +34,12 @@ class Layout(ABC):
         """
 
     @abstractmethod
-    def instances(self, mask: npt.NDArray[np.integer]) -> list[npt.NDArray[np.bool_]]:
-        """The instances ``[H, W]`` of one mask file."""
+    def instances(self, mask: npt.NDArray[np.integer], path: Path) -> list[npt.NDArray[np.bool_]]:
+        """The instances ``[H, W]`` of the mask that the file at ``path`` holds.
+
+        Raises:
+            DatasetError: there are more than any image has.
+        """
 
 
 class DataScienceBowl(Layout):
@@ -51,7 +59,7 @@ class DataScienceBowl(Layout):
             raise DatasetError(f"{root}: no folder ID/images with ID/masks in it")
         return found
 
-    def instances(self, mask: npt.NDArray[np.integer]) -> list[npt.NDArray[np.bool_]]:
+    def instances(self, mask: npt.NDArray[np.integer], path: Path) -> list[npt.NDArray[np.bool_]]:
         return [mask != 0]
 
 
@@ -72,8 +80,14 @@ class PennFudan(Layout):
             for name in sorted({*images, *masks})
         }
 
-    def instances(self, mask: npt.NDArray[np.integer]) -> list[npt.NDArray[np.bool_]]:
-        return [mask == number for number in np.unique(mask) if number != 0]
+    def instances(self, mask: npt.NDArray[np.integer], path: Path) -> list[npt.NDArray[np.bool_]]:
+        numbers = np.unique(mask)
+        if len(numbers) > MOST_INSTANCES:
+            raise DatasetError(
+                f"{path}: {len(numbers):,} different values, each of which would be an instance; "
+                f"at most {MOST_INSTANCES:,} are taken: this is no mask of numbered instances"
+            )
+        return [mask == number for number in numbers if number != 0]
 
 
 LAYOUTS: dict[str, Layout] = {"dsb2018": DataScienceBowl(), "penn_fudan": PennFudan()}
@@ -131,7 +145,7 @@ class InstanceMasks(SeededSplits):
         for path in mask_paths:
             values = read_mask(path)
             check_size(path, values.shape, image.shape[:2], f"its image {image_path.name}")
-            for mask in LAYOUTS[self.layout].instances(values):
+            for mask in LAYOUTS[self.layout].instances(values, path):
                 objects.append(AnnotatedObject(0, mask_box(mask), mask))
         return build_sample(sample_id, image_path, image, objects, self.classes, True)
 

@@ -81,6 +81,15 @@ def _group_key(sample_id: str, pattern: str | None) -> str:
     return (match[1] or "") if match.re.groups else match[0]
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name can be written down; one in another encoding reaches Python in pieces."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def draw_subset(ids: list[str], amount: int | float, seed: int) -> list[str]:
     """A part of the ids, the same wherever it is drawn; it depends on the ids and the seed alone.
 
@@ -133,7 +142,7 @@ class SeededSplits(Dataset):
 
         Raises:
             DatasetError: the fractions are not three positive numbers with the sum 1, a split
-                is empty, or a sample is in two splits.
+                is empty, a sample is in two splits, or a name is not text.
         """
         valid = len(self.fractions) == 3 and all(0 < share < 1 for share in self.fractions)
         if not valid or not math.isclose(sum(self.fractions), 1, abs_tol=1e-6):
@@ -141,6 +150,11 @@ class SeededSplits(Dataset):
                 f"fractions: {self.fractions} must be three numbers above 0 (train, val, test) "
                 "whose sum is 1"
             )
+        for sample_id in (each for ids in listed.values() for each in ids):
+            if not _is_text(sample_id):
+                raise DatasetError(
+                    f"{self.root}: the file name {sample_id!r} is not UTF-8 text; rename the file"
+                )
         splits: dict[Split, list[str]] = {s: list(dict.fromkeys(ids)) for s, ids in listed.items()}
         for split, ids in splits.items():
             if not ids:

@@ -102,8 +102,9 @@ class Voc(NamedSplits):
                 tree = _parse(self._annotation(sample_id))
             except DatasetError:
                 continue  # reported by load(), with all others
-            names.update(name.text.strip() for name in tree.iterfind("object/name") if name.text)
-        return sorted(names)
+            texts = (name.text or "" for name in tree.iterfind("object/name"))
+            names.update(text.strip() for text in texts)
+        return sorted(names - {""})  # an object without a name is reported by load()
 
     def _annotation(self, sample_id: str) -> Path:
         if sample_id not in self._annotations:
@@ -149,7 +150,7 @@ def read_objects(
     return [
         _object(element, classes, one_based, f"{annotation}: object {number}")
         for number, element in enumerate(_parse(annotation).iterfind("object"), start=1)
-        if not (skip_difficult and element.findtext("difficult", "0").strip() == "1")
+        if not (_is_difficult(element, f"{annotation}: object {number}") and skip_difficult)
     ]
 
 
@@ -174,6 +175,13 @@ def _object(
     return AnnotatedObject(label, box)
 
 
+def _is_difficult(element: ET.Element, where: str) -> bool:
+    text = element.findtext("difficult", "").strip()
+    if text not in ("", "0", "1"):
+        raise DatasetError(f"{where}: <difficult> must be 0 or 1, not '{text[:60]}'")
+    return text == "1"
+
+
 def read_list(path: Path) -> list[str]:
     """The names that a list file holds; :class:`DatasetError` if it is empty or unreadable."""
     # VOC's lists of one class add a column with -1, 0 or 1 behind the name.
@@ -189,9 +197,12 @@ def read_list(path: Path) -> list[str]:
 
 def _parse(path: Path) -> ET.Element:
     try:
-        return ET.parse(path).getroot()
+        root = ET.parse(path).getroot()
     except (ET.ParseError, ValueError, LookupError, OSError) as error:
         raise DatasetError(f"{path}: XML does not parse ({error})") from error
+    if root.tag != "annotation":
+        raise DatasetError(f"{path}: holds <{root.tag[:60]}>, not the <annotation> of Pascal VOC")
+    return root
 
 
 def _stated_size(tree: ET.Element) -> tuple[int, int] | None:
@@ -212,5 +223,5 @@ def _coordinate(element: ET.Element, key: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DatasetError(f"{where}: <{key}> is '{text.strip()}', not a number")
+        raise DatasetError(f"{where}: <{key}> is '{text.strip()[:60]}', not a number")
     return value

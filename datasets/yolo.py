@@ -15,6 +15,7 @@ from datasets.images import index_files, read_image
 from datasets.objects import AnnotatedObject, build_sample, polygon_mask
 from datasets.sample import DatasetError, Sample
 from datasets.splits import NamedSplits, fill, qualified
+from datasets.yaml_text import parse_yaml
 
 _TASKS = {
     "boxes": frozenset({"detection"}),
@@ -178,7 +179,7 @@ def _names_of_text(path: Path) -> list[str]:
 
 def _names_of_yaml(path: Path) -> list[str]:
     try:
-        content = yaml.safe_load(_read_text(path))
+        content = parse_yaml(_read_text(path))
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise DatasetError(f"{path}: YAML does not parse ({reason})") from error
@@ -189,6 +190,9 @@ def _names_of_yaml(path: Path) -> list[str]:
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
         raise DatasetError(f"{path}: has no list 'names'")
+    for name in names:
+        if type(name) not in (str, int, float):
+            raise DatasetError(f"{path}: 'names' holds {name!r:.60}, which is not a name; quote it")
     return [str(name) for name in names]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+
+from benchmark.cli.terminal import PlainConsole
 
 app = typer.Typer(
     help="Which loss should I train my detector or segmenter with, and is the difference real?",
@@ -18,9 +19,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
+console = PlainConsole(highlight=False)
 DATA_VARIABLE = "LOSSBENCH_DATA"  # as in datasets.base, which takes long to import
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Device(StrEnum):
@@ -38,6 +39,22 @@ Overrides = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs at a time; default: the number of cores.")
+]
+GpuShare = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-run", help="Share of a GPU that each run takes: 0.25 lets four share one."
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Main memory that each run takes, such as 2GB: a run waits while less is free. "
+        "Default: as measured of the runs before it."
+    ),
+]
+Timeout = Annotated[
+    str | None, typer.Option(help="End a run that takes longer, such as 45m or 2h, as failed.")
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
 Cache = Annotated[

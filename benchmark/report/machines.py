@@ -25,10 +25,14 @@ class Machine:
 
 
 def machines(data: ReportData) -> list[Machine]:
-    """The distinct environments of all final and tuning runs, those of most runs first."""
+    """The distinct environments of all final and tuning runs, those of most runs first.
+
+    The data that a run saw are no property of its machine, though it was noted there.
+    """
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for cell, environment in data.environments.items():
-        properties = {key: shown(value) for key, value in flat(environment).items()}
+        machine = {key: value for key, value in environment.items() if key != "data"}
+        properties = {key: shown(value) for key, value in flat(machine).items()}
         found.setdefault(tuple(sorted(properties.items())), []).append(cell)
     alike = [Machine(dict(properties), cells) for properties, cells in found.items()]
     return sorted(alike, key=lambda machine: -len(machine.cells))

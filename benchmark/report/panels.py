@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.report.styles import Style, loss_styles
@@ -60,8 +61,8 @@ def panels(runs: pd.DataFrame, history: pd.DataFrame, summary: pd.DataFrame) -> 
     styles = {str(task): loss_styles(list(dict.fromkeys(losses))) for task, losses in by_task}
     if history.empty:
         history = runs.iloc[:0][RUN]
-    epochs = history.merge(runs[[*RUN, "status"]], on=RUN, how="inner")
-    own_runs, own_epochs = dict(groups(runs)), dict(groups(epochs))
+    # One panel's epochs at a time: those of a large grid fill the memory when copied at once.
+    own_runs, epochs = dict(groups(runs)), history.groupby(GROUP, sort=False).indices
     stems: Counter[str] = Counter()
     for key, rows in groups(summary):
         name = ", ".join(key)
@@ -69,5 +70,6 @@ def panels(runs: pd.DataFrame, history: pd.DataFrame, summary: pd.DataFrame) -> 
         stems[stem] += 1
         if stems[stem] > 1:
             stem = f"{stem}-{stems[stem]}"
-        own = own_epochs.get(key, epochs.iloc[:0])
+        own = history.take(np.asarray(epochs.get(key, []), dtype=int))
+        own = own.merge(own_runs[key][[*RUN, "status"]], on=RUN)
         yield Panel(name, stem, own_runs[key], own, rows, styles[key[0]])

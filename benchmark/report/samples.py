@@ -10,13 +10,10 @@ from typing import Any
 
 from benchmark.options import UserError
 from benchmark.report.panels import Panel
+from benchmark.report.sample_form import samples_fault
 
 FILE = "samples.json"
 VERSION = 1
-TRUTH = ("boxes", "labels")
-PREDICTED = (*TRUTH, "scores")
-FURTHER = {"instance": ("masks",)}
-"""Lists that the annotation of a task holds besides these."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def read_samples(panel: Panel, folders: Mapping[str, Path]) -> list[Sample]:
     for _, own in runs.groupby("repetition"):
         cells = dict(zip(own["loss"], own["cell"], strict=True))
         kept = {
-            loss: _read(folders[cells[loss]])
+            loss: _read(folders[cells[loss]], panel.key[0])
             for loss in panel.losses
             if loss in cells and (folders.get(cells[loss], Path()) / FILE).is_file()
         }
@@ -93,13 +90,13 @@ def _side_by_side(kept: dict[str, dict[str, Any]]) -> list[Sample]:
     ]
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path, task: str) -> dict[str, Any]:
     """``samples.json`` with its images by id and the names of files as paths."""
     path = folder / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); delete it to leave its pictures out"
         ) from error
@@ -108,7 +105,7 @@ def _read(folder: Path) -> dict[str, Any]:
             f"{path} has version {version}, but this program reads {VERSION}; delete it to leave "
             "its pictures out"
         )
-    if fault := _fault(content):
+    if fault := samples_fault(content, task):
         raise UserError(f"{path}: {fault}; delete it to leave its pictures out")
     images = {
         image["id"]: {
@@ -118,30 +115,3 @@ def _read(folder: Path) -> dict[str, Any]:
         for image in content["images"]
     }
     return {"classes": content["classes"], "images": images}
-
-
-def _fault(content: dict[str, Any]) -> str:
-    """What is wrong with the content of ``samples.json``; "" where nothing is."""
-    for key in ("classes", "images"):
-        if not isinstance(content.get(key), list):
-            return f"'{key}' must be a list"
-    further = FURTHER.get(content.get("task", ""), ())
-    for place, image in enumerate(content["images"]):
-        where = f"images.{place}"
-        if not isinstance(image, dict):
-            return f"'{where}' must be a mapping"
-        for key, kind in (("id", str), ("file", str), ("width", int), ("height", int)):
-            if not isinstance(image.get(key), kind):
-                return f"'{where}.{key}' must be of type {kind.__name__}"
-        for key, own in (("truth", TRUTH), ("predicted", PREDICTED)):
-            lists = (*own, *further)
-            if not _is_annotation(image.get(key), lists):
-                return f"'{where}.{key}' must name a file or hold equally long {', '.join(lists)}"
-    return ""
-
-
-def _is_annotation(value: Any, lists: tuple[str, ...]) -> bool:
-    if not isinstance(value, dict):
-        return isinstance(value, str)
-    parts = [part for key in lists if isinstance(part := value.get(key), list)]
-    return len(parts) == len(lists) and len({len(part) for part in parts}) == 1

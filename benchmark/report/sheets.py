@@ -15,7 +15,7 @@ from benchmark.report.panels import panels
 from benchmark.report.tables.breakdowns import breakdown_frame
 from benchmark.report.tables.convergence import convergence_frame, convergence_tables
 from benchmark.report.tables.cost import cost_tables
-from benchmark.report.tables.formatted import MARKDOWN, TextTable
+from benchmark.report.tables.formatted import TextTable, markdown, spreadsheet
 from benchmark.report.tables.over_datasets import pooled_tables, rank_tables
 from benchmark.report.tables.runs import run_tables
 from benchmark.report.tables.summary import summary_tables
@@ -49,9 +49,10 @@ class Sheet:
 
     def texts(self) -> dict[str, str]:
         """Suffix -> content of the file."""
-        texts = {"csv": self.frame.to_csv(index=False, lineterminator="\n")}
+        frame = spreadsheet(self.frame)
+        texts = {"csv": frame.to_csv(index=False, lineterminator="\n")}
         if self.tables is not None:
-            quoted = "".join(f"- {text.translate(MARKDOWN)}\n" for text in self.sentences)
+            quoted = "".join(f"- {markdown(text)}\n" for text in self.sentences)
             parts = [f"# {self.title}\n", *filter(None, [quoted])]
             parts += [table.markdown() for table in self.tables] or ["No runs yet.\n"]
             texts["md"] = "\n".join(parts)

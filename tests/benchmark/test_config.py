@@ -18,6 +18,8 @@ from benchmark.entries import LossEntry, Losses, NamedLoss
 from benchmark.options import UserError
 from benchmark.overrides import apply_override
 from benchmark.train_settings import Train
+from datasets.classes import CONTROL
+from datasets.yaml_text import parse_yaml
 
 TEXT = """
 name: small
@@ -74,7 +76,7 @@ def test_an_override_of_train_holds_for_blocks_that_say_otherwise(file):
     [
         ("train.epoch=3", ["train.epoch: unknown key (did you mean 'epochs'?)", "batch_size"]),
         ("train.epochs=0", ["train.epochs", "greater than 0", "got 0"]),
-        ("train.epochs=many", ["train.epochs", "integer", "'many'"]),
+        ("train.epochs=many", ["train.epochs", "whole number", "'many'"]),
         ("train.image_size=31", ["train.image_size", "at least 32", "got 31"]),
         ("train.image_size=[64]", ["train.image_size", "[height, width]"]),
         ("train.optimizer=adamv", ["train.optimizer", "(did you mean 'adamw'?)", "sgd"]),
@@ -95,7 +97,7 @@ def test_an_override_of_train_holds_for_blocks_that_say_otherwise(file):
         ("matrix.boxes.losses.9.weight=1", ["list of 2", "'9' must be a number from 0 to 1"]),
         ("matrix.boxes.loses=[a]", ["matrix.boxes.loses: unknown key (did you mean 'losses'?)"]),
         ("matrix.boxes.train.epoch=1", ["matrix.boxes.train.epoch: unknown key"]),
-        ("name=a/b", ["name", "pattern", "'a/b'"]),
+        ("name=a/b", ["name", "letters, digits", "'a/b'"]),
         ("name.x=1", ["name is the value 'small' and has no keys"]),
         ("matrix=", ["matrix", "got None"]),
         ("train.epochs", ["must read key.path=value"]),
@@ -365,7 +367,7 @@ def test_a_tuning_run_is_another_run_and_a_final_one_keeps_its_identity():
     assert "-t0-" in tuning.slug
 
 
-@given(st.text(min_size=1, max_size=60))
+@given(st.text(min_size=1, max_size=60).filter(lambda label: not CONTROL.search(label)))
 def test_any_label_makes_a_safe_folder_name(label):
     slug = cell(loss={"name": "giou", "label": label}).slug
     assert "/" not in slug
@@ -393,7 +395,7 @@ def test_an_override_either_applies_or_is_a_user_error(content, key, value):
         node: Any = content
         for step in key.split("."):
             node = node[int(step)] if isinstance(node, list) else node[step]
-        assert node == yaml.safe_load(value)
+        assert node == parse_yaml(value)
 
 
 @pytest.mark.parametrize(
@@ -401,12 +403,12 @@ def test_an_override_either_applies_or_is_a_user_error(content, key, value):
     [
         ("amp=tf32", "amp: must be false, true (the type that suits the device), bf16 or fp16"),
         ("amp=1", "amp: must be false, true"),
-        ("compile=2", "compile: should be a valid boolean"),
+        ("compile=2", "compile: must be true or false"),
         ("ema=1", "ema: should be less than 1"),
         ("ema=0", "ema: should be greater than 0"),
         ("ema=true", "ema: "),
         ("backbone_lr=0", "backbone_lr: should be greater than 0"),
-        ("backbone_lr=.inf", "backbone_lr: should be a finite number"),
+        ("backbone_lr=.inf", "backbone_lr: must be a finite number"),
         ("freeze=head", "freeze: should be 'none', 'norm' or 'backbone'"),
         ("multi_scale=1.5", "multi_scale: must be [low, high]"),
         ("multi_scale=[1]", "multi_scale: must be [low, high]"),

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -57,9 +58,12 @@ TUNING_CHARTS: dict[str, Callable[[Panel], Figure]] = {"sensitivity": sensitivit
 CHARTS = {**RUN_CHARTS, **DETAIL_CHARTS, **TUNING_CHARTS}
 """Kind of chart -> the function that draws it for one (task, data set, model)."""
 
+PLAIN: Any = {**RC, "text.parse_math": False}
+"""A label with dollar signs is no formula."""
 FEW = 24
 """Up to so many charts are drawn in this process: starting others takes longer."""
-PROCESSES = 2
+PROCESSES = 8
+"""At most; each holds a panel and what it draws with, some 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ def _draw_all(orders: list[Order]) -> Iterable[str]:
     # A fork of this process would inherit the threads of whatever was imported here.
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_collect_seldom) as pool:
-        yield from pool.map(draw, orders)
+        # A chunk travels as one, so that charts of a panel take it along once.
+        yield from pool.map(draw, orders, chunksize=len(RUN_CHARTS))
 
 
 def _collect_seldom() -> None:
@@ -150,7 +155,7 @@ def _collect_seldom() -> None:
 
 def draw(order: Order) -> str:
     """Write one chart in all its formats; why it is left out, or an empty text."""
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(PLAIN):
         try:
             figure = CHARTS[order.kind](order.panel)
         except LeftOut as reason:
@@ -165,7 +170,7 @@ def _rank_diagrams(
     if summary.empty:
         return []
     paths = []
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(PLAIN):
         for name, figure in rank_diagrams(mean_ranks(data.runs), float(summary["level"].iloc[0])):
             stem = folder / f"ranks-{slug(name)}"
             _save(figure, name, stem, formats)

@@ -55,6 +55,8 @@ def write_index(folder: Path) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     """A ``report.json``, all of whose values that are shown here have their types."""
+    if file.is_symlink() or not file.is_file():
+        raise UserError(f"{file}: must be a plain file and no link; remove it to leave it out")
     report = read_json(file)
     faults = [] if isinstance(report.get("description"), str) else ["description"]
     faults += [

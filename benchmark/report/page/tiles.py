@@ -11,6 +11,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.options import UserError
+from datasets.images import open_picture
+from datasets.sample import DatasetError
 
 RIGHT, WRONG, MISSED, OTHER = "#56b4e9", "#d55e00", "#f0e442", "#cc79a7"
 """Colours safe for the colour-blind (Okabe and Ito, "Color universal design", 2008)."""
@@ -83,11 +85,8 @@ def opened(path: Path) -> Image.Image:
         UserError: it cannot be read.
     """
     try:
-        picture = Image.open(path)
-        picture.load()
-    except OSError as error:
+        return open_picture(path)
+    except DatasetError as error:
         raise UserError(
-            f"{path} cannot be read as a picture ({error}); delete {path.parent / 'samples.json'} "
-            "to leave that run's pictures out"
+            f"{error}; delete {path.parent / 'samples.json'} to leave that run's pictures out"
         ) from error
-    return picture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -25,6 +27,9 @@ LATEX = str.maketrans(
     }
 )
 MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\|*<`"})
+BREAKS = dict.fromkeys((*range(32), 127, 133, 8232, 8233), " ")
+"""Line breaks and control characters -> what stands for them in the cell of a table."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 VERDICT_STYLES = {"better": "green", "worse": "red"}
 
 
@@ -52,20 +57,20 @@ class TextTable:
 
     def markdown(self) -> str:
         """The table as a section of a Markdown page."""
-        cells = _translated(self.cells, MARKDOWN)
+        cells = _translated(self.cells, markdown)
         alignment = ["right" if right else "left" for right in self._right_aligned()]
         body = cells.to_markdown(index=False, disable_numparse=True, colalign=alignment)
-        title, caption = (text.translate(MARKDOWN) for text in (self.title, self.caption))
+        title, caption = markdown(self.title), markdown(self.caption)
         return f"## {title}\n\n{body}\n\n{caption}\n"
 
     def latex(self) -> str:
         """The table as a LaTeX float; needs the package ``booktabs``."""
-        cells = _translated(self.cells, LATEX)
+        cells = _translated(self.cells, latex)
         columns = "".join("r" if right else "l" for right in self._right_aligned())
         lines = [
             r"\begin{table}[htbp]",
             r"\centering",
-            rf"\caption{{{self.title.translate(LATEX)}. {self.caption.translate(LATEX)}}}",
+            rf"\caption{{{latex(self.title)}. {latex(self.caption)}}}",
             rf"\label{{tab:{slug(self.title)}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
@@ -100,8 +105,32 @@ class TextTable:
         return [name not in TEXT_COLUMNS for name in self.cells]
 
 
-def _translated(cells: pd.DataFrame, characters: dict[int, str]) -> pd.DataFrame:
-    def translate(text: str) -> str:
-        return text.translate(characters)
+def markdown(text: str) -> str:
+    """A text that Markdown shows as it is: in one line, no markup, no link."""
+    return text.translate(BREAKS).translate(MARKDOWN).replace("](", "]\\(")
 
+
+def latex(text: str) -> str:
+    """A text that LaTeX sets as it is, in one line."""
+    escaped = text.translate(BREAKS).translate(LATEX)
+    # After the end of a row, a bracket or a star would be taken for an option of it.
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
+
+
+def spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
+    """Data whose texts no spreadsheet takes for a formula: an apostrophe stands before those.
+
+    A label such as ``=HYPERLINK(...)`` would otherwise be run when the CSV file is opened.
+    """
+
+    def quoted(value: Any) -> Any:
+        risky = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+        return f"'{value}" if risky else value
+
+    texts = frame.select_dtypes(exclude=["number", "bool"])
+    safe = frame.assign(**{str(column): texts[column].map(quoted) for column in texts})
+    return safe.rename(columns=quoted)
+
+
+def _translated(cells: pd.DataFrame, translate: Callable[[str], str]) -> pd.DataFrame:
     return cells.map(translate).rename(columns=translate)

@@ -299,7 +299,7 @@ def test_unreadable_picture_is_named(make_page: Build, tmp_path: Path, data: byt
     if data is not None:
         (folder / "sample-0.jpg").write_bytes(data)
     page = make_page({("d", "a"): [0.5]}, folders={"d-a-0": folder})
-    with pytest.raises(UserError, match=r"sample-0\.jpg cannot be read"):
+    with pytest.raises(UserError, match=r"sample-0\.jpg: .*delete .*samples\.json to leave"):
         pictures.build(page)
 
 
