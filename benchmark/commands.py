@@ -13,10 +13,13 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from benchmark import runner
 from benchmark.cell import CellConfig
 from benchmark.config import Experiment
+from benchmark.damage import set_damaged_aside
+from benchmark.data_check import check_data
 from benchmark.display import GridDisplay, shown_warnings
-from benchmark.executors.local import LocalExecutor
+from benchmark.executors import Executor
 from benchmark.grid import plan
 from benchmark.options import UserError, suggest
 from benchmark.reporting import write_report
@@ -69,7 +72,7 @@ class Machine:
     """How the runs of a grid are executed.
 
     Attributes:
-        workers: runs at a time.
+        executor: what trains them.
         device: as torch names it.
         threads: CPU threads of a run.
         loaders: processes that load the samples of a run.
@@ -77,12 +80,38 @@ class Machine:
         fresh: forget what earlier runs left.
     """
 
-    workers: int
+    executor: Executor
     device: str
     threads: int
     loaders: int
     cache: Path
     fresh: bool
+
+
+def pick_device(executor: Executor, asked: str) -> str:
+    """The device that the runs train on, as torch names it.
+
+    This machine's devices decide where its own executor is asked for; elsewhere runs are on GPUs
+    if each takes (part of) one.
+
+    Raises:
+        UserError: what the runs take and the device they are to be on do not fit together.
+    """
+    on_gpu = executor.resources.gpu > 0
+    if executor.here:
+        device = runner.pick_device(asked)
+        if on_gpu and device == "cpu":
+            raise UserError(
+                "--gpus-per-run (executor.resources.gpu): the runs are on the CPU, since "
+                f"--device is {asked}" + (" and torch sees no GPU" if asked == "auto" else "")
+            )
+        return device
+    if asked == "cuda" and not on_gpu:
+        raise UserError(
+            "--device cuda: say how much of a GPU each run takes, such as --gpus-per-run 0.25 "
+            "(executor.resources.gpu in the experiment file)"
+        )
+    return "cuda" if on_gpu and asked != "cpu" else "cpu"
 
 
 def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
@@ -97,9 +126,13 @@ def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
         others = [one for one in grid.cells if table_of(one.cell) not in tuned]
         _write_experiment(replace(grid, cells=others))
         _train(console, grid, grid.tuning, machine, "tuning")
+        if _left_running(console, grid, grid.tuning, machine):
+            return 0
         grid = grid.with_chosen_settings()
     _write_experiment(grid)
     _train(console, grid, grid.cells, machine, "final" if grid.tuning else "")
+    if _left_running(console, grid, grid.cells, machine):
+        return 0
     missing = unfinished([*grid.tuning, *grid.cells])
     waiting = planned - len(grid.cells)
     if missing:
@@ -111,6 +144,19 @@ def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
     return len(missing) + waiting
 
 
+def _left_running(console: Console, grid: Grid, cells: list[PlannedCell], machine: Machine) -> bool:
+    """Whether some of ``cells`` train on without this command; it then says how to go on."""
+    left = len(unfinished(cells)) if machine.executor.leaves_runs() else 0
+    if left:
+        console.print(
+            f"{left} run(s) were handed over and train without this command; "
+            f"`status --watch {escape(str(grid.store.path))}` follows them, and `run` again, "
+            "without --detach, waits for them and goes on",
+            soft_wrap=True,
+        )
+    return left > 0
+
+
 def _write_experiment(grid: Grid) -> None:
     cells = [planned.cell for planned in [*grid.tuning, *grid.cells]]
     grid.store.write_experiment(grid.experiment, cells)
@@ -120,15 +166,20 @@ def _train(
     console: Console, grid: Grid, cells: list[PlannedCell], machine: Machine, phase: str
 ) -> None:
     """Train those of ``cells`` that have not ended, all of them where asked to start afresh."""
+    set_damaged_aside(console, cells)
     todo = cells if machine.fresh else unfinished(cells)
     ended = len(cells) - len(todo)
     name = f"{grid.experiment.name}, {phase}" if phase else grid.experiment.name
     console.print(
         f"[bold]{escape(name)}[/]: {len(cells)} runs, {ended} done before, {len(todo)} to do on "
-        f"{min(machine.workers, max(1, len(todo)))} worker(s), {machine.device}"
+        f"{machine.executor.places(len(todo))}, {machine.device}"
     )
+    if not machine.fresh:
+        with shown_warnings(console), Progress(console=console, transient=True) as bar:
+            check_data(grid, cells, machine.cache, _decoding(bar))
     if not todo:
         return
+    machine.executor.prepare()
     with shown_warnings(console), Progress(console=console, transient=True) as bar:
         jobs = make_jobs(
             grid,
@@ -141,9 +192,10 @@ def _train(
         )
     if machine.fresh:  # not before the data are known to be good
         _clear(cells)
-    earlier = [planned for planned in cells if planned not in todo]
-    with GridDisplay(console, todo, earlier, machine.workers, phase or "training") as display:
-        LocalExecutor(machine.workers).run(jobs, display)
+    places = {planned.folder.path for planned in todo}
+    earlier = [planned for planned in cells if planned.folder.path not in places]
+    with GridDisplay(console, todo, earlier, phase or "training") as display:
+        machine.executor.run(jobs, display)
 
 
 def _clear(cells: list[PlannedCell]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +23,17 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.executors import Event
+from benchmark.quantities import shown_duration
 from benchmark.runner import PlannedCell
 from benchmark.standing import Standing
 from benchmark.store import RunFolder
 from benchmark.tasks import TASKS
+
+REASONS = 2
+"""Lines at most on why runs wait."""
 
 
 class GridDisplay:
@@ -39,7 +45,6 @@ class GridDisplay:
         console: where to draw.
         todo: the cells that will be trained.
         earlier: cells of the same phase that had ended before.
-        workers: runs at a time.
         title: what is going on, such as "tuning".
     """
 
@@ -48,20 +53,21 @@ class GridDisplay:
         console: Console,
         todo: list[PlannedCell],
         earlier: list[PlannedCell],
-        workers: int,
         title: str = "training",
     ) -> None:
         self.console = console
         self.costs = {planned.folder.path: planned.cost for planned in todo}
         self.fractions = dict.fromkeys(self.costs, 0.0)
         self.resumed = dict.fromkeys(self.costs, 0.0)
+        self.begun: set[Path] = set()
         self.active: dict[Path, Event] = {}
+        self.waiting: dict[Path, str] = {}
+        self.told: set[str] = set()
         self.metrics: dict[Path, float] = {}
         self.standing = Standing(todo, earlier)
         self.total = len(todo) + len(earlier)
         self.ended = len(earlier)
         self.failed = 0
-        self.workers = workers
         self.started = time.monotonic()
         self.bar = Progress(
             SpinnerColumn(),
@@ -94,11 +100,13 @@ class GridDisplay:
 
     def __call__(self, event: Event) -> None:
         folder = event.job.folder
+        self.waiting.pop(folder, None)
         if event.kind == "progress" and event.progress is not None:
-            if folder not in self.active or self.active[folder].progress is None:
+            if folder not in self.begun:
                 # A run that continues from a checkpoint starts with work done earlier.
                 first = event.progress
                 self.resumed[folder] = max(0.0, (first.epoch - 1) / first.epochs)
+                self.begun.add(folder)
             self.fractions[folder] = event.progress.fraction
             if event.progress.metric is not None:  # stays on show until the next evaluation
                 self.metrics[folder] = event.progress.metric
@@ -107,10 +115,23 @@ class GridDisplay:
             self.active[folder] = event
         else:
             self.active.pop(folder, None)
-            if event.kind == "ended":
-                self._end(folder)
+            FURTHER[event.kind](self, event)
 
-    def _end(self, folder: Path) -> None:
+    def _wait(self, event: Event) -> None:
+        """Show why a run waits; in a log once for each reason."""
+        self.waiting[event.job.folder] = event.detail
+        if not self.console.is_terminal and event.detail not in self.told:
+            self.told.add(event.detail)
+            self._print(f"waiting {escape(f'{event.job.folder.name}: {event.detail}')}")
+
+    def _retry(self, event: Event) -> None:
+        self._print(f"[yellow]again[/] {escape(f'{event.job.folder.name}: {event.detail}')}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _end(self, event: Event) -> None:
+        folder = event.job.folder
         self.ended += 1
         self.fractions[folder] = 1.0
         self.standing.end(folder)
@@ -120,22 +141,18 @@ class GridDisplay:
         self.bar.update(self.task, completed=self.ended)
         if status == "failed":
             reason = (run.failure() or {}).get("error", "")
-            text = escape(f"{folder.name}: {reason}")
-            self.console.print(f"[red]failed[/] {text}", highlight=False, soft_wrap=True)
+            self._print(f"[red]failed[/] {escape(f'{folder.name}: {reason}')}")
         elif status == "diverged":
-            text = f"[yellow]diverged[/] {escape(folder.name)}"
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self._print(f"[yellow]diverged[/] {escape(folder.name)}")
         elif not self.console.is_terminal:
             outcome = run.outcome() or {}
             primary = TASKS[run.config().task].primary
             value = (outcome.get("metrics") or {}).get(primary)
             shown = "" if value is None else f" {primary} {100 * value:.1f} %"
             seconds = outcome.get("seconds") or 0.0
-            self.console.print(
+            self._print(
                 f"{self.ended}/{self.total} {escape(folder.name)}{shown}, {seconds:.0f} s;"
-                f" {self._left() or 'last one'}",
-                highlight=False,
-                soft_wrap=True,
+                f" {self._left() or 'last one'}"
             )
 
     def _left(self) -> str:
@@ -145,16 +162,25 @@ class GridDisplay:
         elapsed = time.monotonic() - self.started
         if done <= 0 or rest <= 0 or elapsed < 2:
             return ""
-        return f"about {_duration(elapsed * rest / done)} left"
+        return f"about {shown_duration(elapsed * rest / done)} left"
 
     def _render(self) -> Group:
         self.bar.update(self.task, left=self._left())
         height, width = self.console.height, self.console.width
         active = [self._active_runs()] if self.active else []
+        waiting = self._waiting_runs()
         # One line for the bar, the active runs with their heading, and one that stays free.
-        room = height - 2 - (len(self.active) + 1 if active else 0)
+        room = height - 2 - len(waiting) - (len(self.active) + 1 if active else 0)
         standing = [self.standing.table(room, width)] if room >= 3 else []
-        return Group(self.bar, *active, *standing)
+        return Group(self.bar, *active, *waiting, *standing)
+
+    def _waiting_runs(self) -> list[Text]:
+        """One line for each of the most frequent reasons why runs wait."""
+        reasons = Counter(reason for reason in self.waiting.values() if reason)
+        return [
+            Text(f"{count} waiting: {reason}", no_wrap=True, overflow="ellipsis", style="dim")
+            for reason, count in reasons.most_common(REASONS)
+        ]
 
     def _active_runs(self) -> Table:
         """One row for each run at work."""
@@ -177,10 +203,12 @@ class GridDisplay:
         return table
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:02d} s"
+FURTHER: dict[str, Callable[[GridDisplay, Event], None]] = {
+    "waiting": GridDisplay._wait,
+    "retried": GridDisplay._retry,
+    "ended": GridDisplay._end,
+}
+"""What is done on news of a run that is not at work."""
 
 
 @contextmanager

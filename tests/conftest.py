@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,13 +21,25 @@ settings.load_profile("no deadline")
 ROOT = Path(__file__).parents[1]
 
 
+def _has_slurm() -> bool:
+    """Whether there is a Slurm here, of this machine alone: no test troubles a real cluster."""
+    if shutil.which("sinfo") is None:
+        return False
+    asked = subprocess.run(["sinfo", "-h", "-N", "-o", "%n"], capture_output=True, text=True)
+    return asked.stdout.split() == [socket.gethostname().partition(".")[0]]
+
+
+NEEDS: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "slurm": _has_slurm}
+"""Marker -> whether this machine has what its tests need."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of what only a GPU does are left out where there is none."""
-    if torch.cuda.is_available():
-        return
-    for_gpu = [item for item in items if item.get_closest_marker("cuda")]
-    config.hook.pytest_deselected(items=for_gpu)
-    items[:] = [item for item in items if item not in for_gpu]
+    """Tests of what this machine lacks are left out."""
+    for marker, is_there in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if marked and not is_there():
+            config.hook.pytest_deselected(items=marked)
+            items[:] = [item for item in items if item not in marked]
 
 
 @pytest.fixture(autouse=True, scope="session")

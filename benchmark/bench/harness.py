@@ -31,7 +31,8 @@ from benchmark.cell import CellConfig
 from benchmark.config import Experiment
 from benchmark.display import shown_warnings
 from benchmark.executors import Job
-from benchmark.executors.local import PRELOAD, LocalExecutor
+from benchmark.executors.local import LocalExecutor
+from benchmark.executors.server import PRELOAD
 from benchmark.loading import EpochBatches, training_batches
 from benchmark.optimization import make_optimizer
 from benchmark.options import UserError
@@ -198,7 +199,7 @@ def _nothing() -> None:
 
 def _start_seconds() -> float:
     """Seconds to start and end a process of the preloaded server."""
-    LocalExecutor(1)  # starts the server
+    LocalExecutor(1).prepare()
     context = multiprocessing.get_context("forkserver")
     times = []
     for _ in range(STARTS + 1):

@@ -160,6 +160,23 @@ def bench_evaluator(
     bench(console, QUICK if quick else SIZES, out, shlex.join(["python3", *sys.argv]))
 
 
+@app.command("reproduction")
+@reports_user_errors
+def bench_reproduction(
+    base: Annotated[Path, typer.Argument(help="Results folder of an experiment.")],
+    others: Annotated[
+        list[Path], typer.Argument(help="Results folders of the same runs in other environments.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tolerances and the page.")] = Path(
+        "results/bench_reproduction"
+    ),
+) -> None:
+    """Measure how far results lie apart between environments: the tolerance of `reproduce`."""
+    from benchmark.bench.reproduction import bench
+
+    bench(console, base, others, out, shlex.join(["python3", *sys.argv]))
+
+
 @app.command("coverage")
 @reports_user_errors
 def bench_coverage(
@@ -177,3 +194,67 @@ def bench_coverage(
 
     settings = Settings(experiments=experiments, resampled=max(100, experiments // 10), seed=seed)
     bench(console, settings, out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command("scale")
+@reports_user_errors
+def bench_scale(
+    cells: Annotated[
+        int, typer.Option(help="Runs of the largest folder: 100, 1000 or 10000.")
+    ] = 10_000,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV files and the page.")] = Path(
+        "results/bench_scale"
+    ),
+) -> None:
+    """Measure plan, status and report on folders of up to 10,000 invented runs."""
+    from benchmark.bench.scale import bench, sizes_up_to
+
+    bench(console, sizes_up_to(cells), out, shlex.join(["python3", *sys.argv]))
+
+
+@app.command("faults")
+@reports_user_errors
+def bench_faults(
+    kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of victims and moments.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each run.")] = 6,
+    repetitions: Annotated[int, typer.Option(min=1, help="Of each of the four losses.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder for the CSV files and the page.")] = Path(
+        "results/bench_faults"
+    ),
+) -> None:
+    """Kill a small grid at random moments, again and again; its numbers must not change."""
+    from benchmark.bench.faults import bench
+    from benchmark.bench.faults_rows import Plan
+
+    plan = Plan(kills, seed, epochs, repetitions, workers)
+    if not bench(console, plan, out, shlex.join(["python3", *sys.argv])):
+        raise typer.Exit(1)
+
+
+@app.command("ray")
+@reports_user_errors
+def bench_ray(
+    config: Config = "quickstart",
+    overrides: Overrides = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes that train.")] = 3,
+    kills: Annotated[int, typer.Option(min=0, help="Nodes killed in mid-run.")] = 1,
+    shared: Annotated[
+        bool, typer.Option(help="Whether the nodes are to see the results folder.")
+    ] = True,
+    against: Annotated[
+        Path, typer.Option(help="Results of the same experiment to compare with.")
+    ] = Path("results/reference/quickstart"),
+    out: Annotated[Path, typer.Option(help="Folder that gets the experiment's folder.")] = Path(
+        "results/bench_ray"
+    ),
+) -> None:
+    """Run an experiment on a Ray cluster on this machine, kill a node, compare the numbers."""
+    from benchmark.bench.ray_blows import bench
+    from benchmark.bench.ray_page import Blows
+
+    blows = Blows(nodes, kills, shared)
+    command = shlex.join(["python3", *sys.argv])
+    if not bench(console, config, overrides or [], blows, against, out, command):
+        raise typer.Exit(1)

@@ -14,11 +14,13 @@ from benchmark.cli.common import (
     Data,
     Device,
     DeviceOption,
+    GpuShare,
+    Memory,
     Overrides,
+    Timeout,
     Workers,
     app,
     console,
-    cores,
     errors,
     reports_user_errors,
     use_data,
@@ -51,8 +53,18 @@ StoreFolder = Annotated[Path, typer.Argument(help="Results folder of an experime
 def run(
     config: Config,
     overrides: Overrides = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="What trains the runs: local (default), ray or slurm; see the README."),
+    ] = None,
     workers: Workers = None,
     device: DeviceOption = Device.auto,
+    gpus_per_run: GpuShare = None,
+    memory: Memory = None,
+    timeout: Timeout = None,
+    nice: Annotated[
+        int | None, typer.Option(help="Added to the niceness of local runs, 0 to 19.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
     loaders: Annotated[
         int, typer.Option(min=0, help="Processes that load the samples of each run.")
@@ -62,6 +74,10 @@ def run(
     data: Data = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what earlier runs of these cells left.")
+    ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="Submit the runs to Slurm and return; see `status --watch`."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cells and their steps; train nothing.")
@@ -73,26 +89,37 @@ def run(
         from benchmark.config import load_experiment
 
         # Before torch loads: a mistake in the file is told at once.
-        experiment = load_experiment(config, overrides)
+        experiment = load_experiment(config, overrides, executor)
 
         from benchmark import commands, runner
+        from benchmark.executors.choice import make_executor
 
+        given = {
+            "workers": workers,
+            "timeout": timeout,
+            "nice": nice,
+            "detach": detach or None,
+            "resources.gpu": gpus_per_run,
+            "resources.memory": memory,
+        }
+        trains = make_executor(experiment.executor, given, threads + loaders)
         grid = runner.plan_grid(experiment, results)
     if dry_run:
         commands.print_plan(console, grid)
         return
     try:
         machine = commands.Machine(
-            workers=workers or cores(),
-            device=runner.pick_device(device),
+            executor=trains,
+            device=commands.pick_device(trains, device),
             threads=threads,
             loaders=loaders,
             cache=cache or results / ".cache",
             fresh=fresh,
         )
         failed = commands.run_grid(console, grid, machine)
-    except KeyboardInterrupt:
-        errors.print("`run` continues where it was")
+    except KeyboardInterrupt as stop:
+        for note in [*getattr(stop, "__notes__", []), "`run` continues where it was"]:
+            errors.print(note)
         raise
     if failed:
         raise typer.Exit(1)
@@ -187,10 +214,21 @@ def power(
 
 @app.command()
 @reports_user_errors
-def status(folder: StoreFolder) -> None:
+def status(
+    folder: StoreFolder,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep showing what is at work until nothing is.")
+    ] = False,
+) -> None:
     """Show what is done, running, or failed and why."""
-    from benchmark.status import print_status
     from benchmark.store import Store
+
+    if watch:
+        from benchmark.watching import watch_status
+
+        watch_status(console, Store.existing(folder))
+        return
+    from benchmark.status import print_status
 
     if print_status(console, Store.existing(folder)):
         raise typer.Exit(1)

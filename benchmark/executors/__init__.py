@@ -1,5 +1,15 @@
-"""Where cells run. :mod:`local` is a pool of processes on this machine."""
+"""Where cells run. One module an executor, found by registration; :mod:`local` is this machine."""
 
-from benchmark.executors.base import Event, Executor, Job, Resources
+from benchmark._discover import import_modules
+from benchmark.executors.base import (
+    EXECUTORS,
+    Event,
+    Executor,
+    Job,
+    Resources,
+    register_executor,
+)
 
-__all__ = ["Event", "Executor", "Job", "Resources"]
+import_modules("benchmark.executors")
+
+__all__ = ["EXECUTORS", "Event", "Executor", "Job", "Resources", "register_executor"]

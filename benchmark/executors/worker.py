@@ -22,6 +22,7 @@ import torch
 
 from benchmark import environment
 from benchmark.executors.base import Job
+from benchmark.executors.gpus import VISIBLE
 from benchmark.loggers import LOGGERS
 from benchmark.options import UserError
 from benchmark.store import RunFolder
@@ -33,9 +34,17 @@ BUSY = 75
 """Exit code of a process that found its cell in the hands of another one."""
 
 
-def work(job: Job, channel: connection.Connection) -> None:
-    """Train the job's cell and exit; progress goes through the channel."""
+def work(job: Job, channel: connection.Connection, gpu: str | None, nice: int) -> None:
+    """Train the job's cell and exit; progress goes through the channel.
+
+    Args:
+        gpu: the one that this process is to see, as :data:`gpus.VISIBLE` names it; None for all.
+        nice: added to this process's niceness.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's, which ends us
+    os.nice(nice)
+    if gpu is not None:
+        os.environ[VISIBLE] = gpu
     _die_with_parent()
 
     def watch(progress: Progress) -> None:
@@ -65,6 +74,8 @@ def run_job(job: Job, watch: Callable[[Progress], None], log: bool = False) -> i
             return 0
         if log:
             _log_to(folder)
+            if job.device == "cuda" and VISIBLE in os.environ:
+                print(f"sees GPU {os.environ[VISIBLE]}", flush=True)
         return _train(job, folder, watch)
 
 
@@ -72,8 +83,9 @@ def _train(job: Job, folder: RunFolder, watch: Callable[[Progress], None]) -> in
     try:
         torch.set_num_threads(job.threads)
         device = torch.device(job.device)
-        folder.begin(job.cell, environment.describe(device))
         splits = {name: open_cached(path) for name, path in job.splits.items()}
+        data = {name: split.fingerprint for name, split in splits.items()}
+        folder.begin(job.cell, {**environment.describe(device), "data": data})
         loggers = [LOGGERS[name](job.cell, job.folder) for name in job.logging]
         train_cell(
             job.cell,

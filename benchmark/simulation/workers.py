@@ -16,7 +16,7 @@ from multiprocessing import connection, parent_process
 import psutil
 import torch
 
-from benchmark.executors.local import start_server
+from benchmark.executors.server import start_server
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmark.display import GridDisplay, _duration, shown_warnings
+from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors import Event, Job
 from benchmark.runner import PlannedCell
 from benchmark.store import RunFolder
@@ -61,7 +61,7 @@ def earlier(make_cell, tmp_path: Path) -> list[PlannedCell]:
 
 
 def test_a_terminal_sees_each_run_at_work(planned, earlier):
-    display = GridDisplay(console(True), planned, earlier, workers=2)
+    display = GridDisplay(console(True), planned, earlier)
     display(Event(job(planned[0]), "started"))
     assert "3/5" in shown(display)
     assert "starting" in shown(display)
@@ -79,7 +79,7 @@ def test_a_terminal_sees_each_run_at_work(planned, earlier):
 
 
 def test_time_left_goes_by_the_work_done_here(planned):
-    display = GridDisplay(console(True), planned, [], workers=2)
+    display = GridDisplay(console(True), planned, [])
     display.started -= 10
     # Taken up at the end of epoch 2 of 4, so a quarter of one run took these 10 seconds; a
     # quarter of it and the whole of the other are left: 5 quarters, 50 seconds.
@@ -88,7 +88,7 @@ def test_time_left_goes_by_the_work_done_here(planned):
 
 
 def test_a_log_gets_one_line_a_run(planned):
-    display = GridDisplay(console(False), planned, [], workers=2)
+    display = GridDisplay(console(False), planned, [])
     with display:
         finish(planned[0], {"status": "done", "metrics": {"AP": 0.4}, "seconds": 2.0})
         display(Event(job(planned[0]), "ended"))
@@ -99,15 +99,8 @@ def test_a_log_gets_one_line_a_run(planned):
     assert lines[1] == "failed r1: killed by SIGKILL"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(5, "0 min 05 s"), (61.6, "1 min 02 s"), (7260, "2 h 1 min")]
-)
-def test_durations(seconds, text):
-    assert _duration(seconds) == text
-
-
 def test_a_terminal_sees_how_the_losses_stand(planned, earlier):
-    display = GridDisplay(console(True), planned, earlier, workers=2)
+    display = GridDisplay(console(True), planned, earlier)
     lines = shown(display).splitlines()
     assert lines[1].split() == ["loss", "runs", "lost", "mean", "on", "test"]
     assert lines[2].split("tiny_fcos / ")[1].split() == ["iou", "3/3", "1", "AP", "25.0", "%"]
@@ -127,7 +120,7 @@ def test_tuning_shows_the_best_on_validation(make_cell, tmp_path):
     planned = [
         PlannedCell(cell, RunFolder(tmp_path / f"t{i}"), steps=10) for i, cell in enumerate(cells)
     ]
-    display = GridDisplay(console(True), planned, [], workers=2, title="tuning")
+    display = GridDisplay(console(True), planned, [], title="tuning")
     for one, value in zip(planned, (0.3, 0.1), strict=True):
         finish(one, {"status": "done", "metrics": {}, "validation": {"AP": value}, "seconds": 1.0})
         display(Event(job(one), "ended"))
@@ -146,7 +139,7 @@ def test_the_panel_is_never_higher_than_the_terminal(make_cell, tmp_path, height
     small = Console(
         file=io.StringIO(), force_terminal=True, width=120, height=height, color_system=None
     )
-    display = GridDisplay(small, planned, [], workers=2)
+    display = GridDisplay(small, planned, [])
     lines = shown(display).splitlines()
     assert len(lines) <= height
     assert (f"and {len(losses) - (height - 4)} more" in lines[-1]) == (height in (5, 8))
@@ -155,7 +148,7 @@ def test_the_panel_is_never_higher_than_the_terminal(make_cell, tmp_path, height
 
 def test_a_narrow_terminal_names_the_loss_alone(planned, earlier):
     narrow = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
-    display = GridDisplay(narrow, planned, earlier, workers=2)
+    display = GridDisplay(narrow, planned, earlier)
     standing = shown(display).splitlines()[-2:]
     assert [line.split()[0] for line in standing] == ["iou", "giou"]
     assert all(len(line) <= 40 for line in standing)
@@ -164,7 +157,7 @@ def test_a_narrow_terminal_names_the_loss_alone(planned, earlier):
 def test_no_line_of_a_log_is_broken(planned, tmp_path, make_cell):
     name = "long-" * 60
     one = PlannedCell(make_cell(), RunFolder(tmp_path / name[:200]), steps=10)
-    display = GridDisplay(console(False), [one], [], workers=1)
+    display = GridDisplay(console(False), [one], [])
     for outcome in ({"status": "done", "metrics": {"AP": 0.4}, "seconds": None}, None):
         if outcome is None:
             (one.folder.path / "metrics.json").unlink()
@@ -178,3 +171,65 @@ def test_no_line_of_a_log_is_broken(planned, tmp_path, make_cell):
         warnings.warn("many words " * 30, UserWarning, stacklevel=1)
     lines = display.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [line.split()[0] for line in lines] == ["1/1", "failed", "diverged", "warning:"]
+
+
+def test_a_terminal_sees_why_runs_wait_and_no_longer_than_they_do(planned):
+    display = GridDisplay(console(True), planned, [])
+    for one in planned:
+        display(Event(job(one), "waiting", detail="no GPU is free"))
+    assert "2 waiting: no GPU is free" in shown(display)
+    display(Event(job(planned[0]), "started"))
+    assert "1 waiting: no GPU is free" in shown(display)
+    display(Event(job(planned[1]), "started"))
+    assert "waiting" not in shown(display)
+
+
+def test_a_log_says_once_for_each_reason_that_a_run_waits(planned):
+    display = GridDisplay(console(False), planned, [])
+    for _ in range(3):
+        for one in planned:
+            display(Event(job(one), "waiting", detail="no GPU is free"))
+    display(Event(job(planned[1]), "waiting", detail="[memory] is short"))
+    lines = display.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines == ["waiting r0: no GPU is free", "waiting r1: [memory] is short"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_that_is_tried_again_is_told_with_the_reason(planned, terminal):
+    display = GridDisplay(console(terminal), planned, [])
+    display(Event(job(planned[0]), "started"))
+    display(Event(job(planned[0]), "progress", Progress(2, 4, 0.5)))
+    display(Event(job(planned[0]), "retried", detail="its node was lost"))
+    text = display.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "again r0: its node was lost" in text
+    assert "repetition 0" not in shown(display)  # it is not at work
+    assert "0/2" in shown(display)  # nor has it ended
+
+
+def test_work_done_before_a_retry_counts_for_the_time_left(planned):
+    display = GridDisplay(console(True), planned, [])
+    display.started -= 10
+    for kind, progress in [
+        ("started", None),
+        ("progress", Progress(1, 4, 0.25)),
+        ("progress", Progress(2, 4, 0.5)),
+        ("retried", None),
+        ("started", None),
+        ("progress", Progress(2, 4, 0.25)),
+    ]:
+        display(Event(job(planned[0]), kind, progress))
+    # A quarter of a run stands after 10 seconds; 7 quarters are left.
+    assert display._left() == "about 1 min 10 s left"
+
+
+@pytest.mark.parametrize("height", [6, 8, 30])
+def test_reasons_to_wait_leave_the_panel_within_the_terminal(planned, earlier, height):
+    small = Console(
+        file=io.StringIO(), force_terminal=True, width=60, height=height, color_system=None
+    )
+    display = GridDisplay(small, planned, earlier)
+    display(Event(job(planned[0]), "waiting", detail="a long reason " * 20))
+    display(Event(job(planned[1]), "waiting", detail="another reason"))
+    lines = shown(display).splitlines()
+    assert len(lines) <= height
+    assert sum("waiting" in line for line in lines) == 2

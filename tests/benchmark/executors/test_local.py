@@ -6,15 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from benchmark.executors import Event, Job
-from benchmark.executors.local import ROOT, LocalExecutor, _cause
+from benchmark.executors import Event, Job, Resources, local, memory
+from benchmark.executors.local import LocalExecutor, _cause
+from benchmark.executors.server import ROOT
 from benchmark.options import UserError
 from benchmark.store import RunFolder
 
@@ -98,7 +103,9 @@ def test_a_killed_run_loses_only_itself_and_continues_later(make_job):
     killed = []
 
     def kill(event: Event) -> None:
-        if event.job is victim and event.progress is not None and not killed:
+        # With a metric: it is told after the checkpoint of an epoch.
+        measured = event.progress is not None and event.progress.metric is not None
+        if event.job is victim and measured and not killed:
             (process,) = workers()
             killed.append(process.pid)
             os.kill(process.pid, signal.SIGKILL)
@@ -163,10 +170,11 @@ def test_the_server_has_torch_loaded_whatever_the_current_folder(tmp_path):
     script = """
 import sys
 sys.path[0] = ROOT
-from benchmark.executors.local import CONTEXT, LocalExecutor
+from benchmark.executors.local import LocalExecutor
+from benchmark.executors.server import CONTEXT
 
 if __name__ == "__main__":
-    executor = LocalExecutor(1)
+    LocalExecutor(1).prepare()
     code = "import sys; sys.exit(0 if 'torch' in sys.modules else 3)"
     process = CONTEXT.Process(target=exec, args=(code,))
     process.start()
@@ -202,3 +210,151 @@ def test_a_server_that_dies_while_it_starts_a_run(make_job, monkeypatch, deaths)
     else:
         with pytest.raises(UserError, match=r"killed twice .* `run` again continues"):
             executor.run([job], lambda event: None)
+
+
+STUBBORN = '''
+import signal, time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmark.models import ModelSpec
+
+@dataclass(frozen=True)
+class Net(ModelSpec):
+    """A model that never gets ready, and does not heed a request to end."""
+
+    task: ClassVar[str] = "segmentation"
+
+    def build(self, num_classes):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("building", flush=True)
+        time.sleep(600)
+'''
+
+
+@pytest.fixture
+def hour_passes(monkeypatch):
+    """Let an hour pass for the executor as soon as something is the case."""
+
+    def when(happened: Callable[[], bool]) -> None:
+        def monotonic() -> float:
+            return time.monotonic() + (3600 if happened() else 0)
+
+        clock = SimpleNamespace(monotonic=monotonic, sleep=time.sleep)
+        monkeypatch.setattr(local, "time", clock)
+
+    return when
+
+
+def limited(jobs: list[Job], **options) -> list[Event]:
+    events: list[Event] = []
+    LocalExecutor(**options).run(jobs, events.append)
+    return events
+
+
+def test_a_run_over_its_time_is_ended_and_goes_on_later(make_job, hour_passes):
+    long = make_job("long", epochs=400)
+    folder = RunFolder(long.folder)
+    hour_passes(lambda: len(folder.history()) > 2)
+    events = limited([long], timeout=3600)
+    assert [e.kind for e in events if e.kind != "progress"] == ["started", "ended"]
+    assert folder.status() == "failed"
+    failure = folder.failure()
+    assert failure is not None
+    assert failure["error"].startswith("the run was ended after 1 h, the limit of --timeout")
+    done = folder.history()[-1]["epoch"]
+    seen = []
+
+    def stop(event: Event) -> None:
+        if event.progress is not None:
+            seen.append(event.progress.epoch)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([long], on_event=stop)
+    assert 1 < done <= seen[0] < 400
+
+
+def test_a_run_that_does_not_heed_the_end_of_its_time_is_killed(
+    make_job, tmp_path, hour_passes, monkeypatch
+):
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    model = {"task": "segmentation", "model": f"{tmp_path}/stubborn.py:Net", "model_options": {}}
+    stubborn, other = make_job("stubborn", **model), make_job("other")
+    folder = RunFolder(stubborn.folder)
+    hour_passes(lambda: folder.log.exists() and "building" in folder.log.read_text())
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    limited([stubborn], timeout=3600)
+    failure = folder.failure()
+    assert failure is not None
+    assert "--timeout" in failure["error"]
+    assert workers() == []
+    limited([other], timeout=3600)
+    assert RunFolder(other.folder).status() == "done"
+
+
+def test_runs_are_as_nice_as_asked(make_job):
+    found = []
+
+    def look(event: Event) -> None:
+        if event.progress is not None and not found:
+            found.extend(process.nice() for process in workers())
+
+    LocalExecutor(1, nice=7).run([make_job("nice", epochs=3)], look)
+    assert found == [psutil.Process().nice() + 7]
+
+
+def test_each_run_sees_its_gpu_alone_and_no_gpu_is_overfull(make_job, monkeypatch):
+    monkeypatch.setattr(local, "visible_gpus", lambda: ["7", "9"])
+    jobs = [replace(make_job(f"gpu{i}", repetition=i), device="cuda") for i in range(6)]
+    events = limited(jobs, workers=6, resources=Resources(gpu=0.5))
+    seen = [RunFolder(job.folder).log.read_text().splitlines()[0] for job in jobs]
+    assert seen[:4] == [f"sees GPU {name}" for name in ("7", "9", "7", "9")]
+    assert set(seen) == {"sees GPU 7", "sees GPU 9"}
+    at_work = most = 0
+    for event in events:
+        at_work += {"started": 1, "ended": -1}.get(event.kind, 0)
+        most = max(most, at_work)
+    assert most == 4
+
+
+def test_a_run_waits_for_memory_and_one_always_runs(make_job, monkeypatch):
+    monkeypatch.setattr(memory.MemoryGuard, "lacking", lambda *_: "no room")
+    jobs = [make_job(f"m{i}", repetition=i) for i in range(3)]
+    events = limited(jobs, workers=3)
+    kinds = [(e.kind, e.job.folder.name) for e in events if e.kind != "progress"]
+    assert kinds == [
+        ("started", "m0"),
+        ("waiting", "m1"),
+        ("ended", "m0"),
+        ("started", "m1"),
+        ("waiting", "m2"),
+        ("ended", "m1"),
+        ("started", "m2"),
+        ("ended", "m2"),
+    ]
+    assert {e.detail for e in events if e.kind == "waiting"} == {"no room"}
+    assert [RunFolder(job.folder).status() for job in jobs] == ["done"] * 3
+
+
+def test_more_memory_than_there_is_lets_runs_go_one_by_one(make_job):
+    jobs = [make_job(f"m{i}", repetition=i) for i in range(2)]
+    events = limited(jobs, workers=2, resources=Resources(memory=10**15))
+    kinds = [e.kind for e in events if e.kind != "progress"]
+    assert kinds == ["started", "waiting", "ended", "started", "ended"]
+
+
+def test_what_runs_took_is_measured(make_job, monkeypatch):
+    found = []
+    settle = memory.MemoryGuard.settle
+
+    def keep(guard: memory.MemoryGuard, job: Job) -> None:
+        settle(guard, job)
+        found.append(guard.estimate(job))
+
+    monkeypatch.setattr(memory.MemoryGuard, "settle", keep)
+    monkeypatch.setattr(memory, "LOOK_EVERY", 0.0)
+    run([make_job(f"m{i}", epochs=3, repetition=i) for i in range(2)], number=1)
+    # Between the pages that a tiny run writes and all that a process with torch holds.
+    assert all(5_000_000 < estimate < 1_500_000_000 for estimate in found)
+    assert memory.AT_FIRST not in found

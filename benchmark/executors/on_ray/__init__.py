@@ -1,0 +1,1 @@
+"""Runs on a Ray cluster, but for the executor itself; imported when one is used."""

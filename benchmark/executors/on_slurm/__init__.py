@@ -1,0 +1,1 @@
+"""Parts of the Slurm executor: its tasks, the clusters they go to, and what becomes of them."""
