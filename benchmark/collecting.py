@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.cell import CellConfig, Stage
@@ -139,8 +140,22 @@ def _runs(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
 
 
 def _history(finals: list[_Run], experiment: Experiment | None) -> pd.DataFrame:
-    rows = [{**run.identity, **row} for run in finals for row in run.folder.history()]
-    return _frame(rows, experiment)
+    """A row an epoch, put together column by column: as mappings they would fill the memory."""
+    if not finals:
+        return _frame([], experiment)
+    rows = [{**run.identity, "_place": place} for place, run in enumerate(finals)]
+    runs = _frame(rows, experiment)
+    curves = [finals[place].folder.history_columns() for place in runs.pop("_place")]
+    lengths = [len(curve.get("epoch", ())) for curve in curves]
+    columns: dict[str, list[np.ndarray]] = {}
+    for name in dict.fromkeys(name for curve in curves for name in curve):
+        columns[name] = [
+            curve[name] if name in curve else np.full(length, np.nan)
+            for curve, length in zip(curves, lengths, strict=True)
+            if length
+        ]
+    identity = runs.loc[np.repeat(runs.index, lengths)].reset_index(drop=True)
+    return identity.join(pd.DataFrame({k: np.concatenate(v) for k, v in columns.items()}))
 
 
 def _tuning(tuning: list[_Run], experiment: Experiment | None) -> pd.DataFrame:

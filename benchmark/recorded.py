@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+from benchmark.plain_words import shown
+from datasets.classes import CONTROL
+
 STATUSES = ("done", "diverged")
 """How a run can end."""
 METRICS = ("metrics", "validation", "untrained", "trivial")
@@ -18,6 +21,8 @@ VERSION = 1
 """Of ``details.json``."""
 NUMBER = (int, float, NoneType)
 """A number in JSON, or null for NaN."""
+LARGEST = 2**53
+"""A whole number beyond is none that was measured, and no float holds all its digits."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,44 @@ FORMS = {
 def outcome_fault(outcome: Mapping[str, Any]) -> str:
     """What is wrong with the content of ``metrics.json``; "" where nothing is."""
     if outcome.get("status") not in STATUSES:
-        return f"'status' must be one of {', '.join(STATUSES)}, not {outcome.get('status')!r}"
+        return f"'status' must be one of {', '.join(STATUSES)}, not {shown(outcome.get('status'))}"
     for key in (*METRICS, "diverged_at"):
         if not isinstance(outcome.get(key, {}), dict):
             return f"'{key}' must be a mapping"
     for key in METRICS:
         for name, value in outcome.get(key, {}).items():
-            if type(value) not in NUMBER:
-                return f"'{key}.{name}' must be a number or null, not {value!r}"
+            if not _is_number(value):
+                return f"'{key}.{name}' must be a number or null, not {shown(value)}"
     for key in SECONDS:
-        if type(outcome.get(key)) not in NUMBER:
-            return f"'{key}' must be a number or null, not {outcome[key]!r}"
+        if not _is_number(outcome.get(key)):
+            return f"'{key}' must be a number or null, not {shown(outcome[key])}"
+    for name in ("epoch", "step") if "diverged_at" in outcome else ():
+        if type(outcome["diverged_at"].get(name)) is not int:
+            return f"'diverged_at.{name}' must be a whole number"
     return ""
+
+
+def failure_fault(failure: Mapping[str, Any]) -> str:
+    """What is wrong with the content of ``failure.json``; "" where nothing is."""
+    for key in ("error", "traceback"):
+        if not isinstance(failure.get(key), str):
+            return f"'{key}' must be text"
+    return ""
+
+
+def environment_fault(environment: Mapping[str, Any]) -> str:
+    """What is wrong with the content of ``environment.json``; "" where nothing is."""
+    if not isinstance(environment.get("packages", {}), dict):
+        return "'packages' must be a mapping"
+    threads = environment.get("threads", 1)
+    if type(threads) is not int or threads < 1:
+        return f"'threads' must be a whole number from 1, not {shown(threads)}"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is null or a number that a float can be made of."""
+    return type(value) in NUMBER and (type(value) is not int or abs(value) < LARGEST)
 
 
 def details_fault(details: Mapping[str, Any]) -> str:
@@ -79,7 +110,7 @@ def details_fault(details: Mapping[str, Any]) -> str:
     Breakdowns may be absent or null.
     """
     if details.get("version") != VERSION:
-        return f"'version' must be {VERSION}, not {details.get('version')!r}"
+        return f"'version' must be {VERSION}, not {shown(details.get('version'))}"
     curves = details.get("precision_recall")
     if not isinstance(curves, dict | NoneType):
         return "'precision_recall' must be a mapping"
@@ -103,9 +134,11 @@ def _fault(name: str, breakdown: Any, form: Form) -> str:
         if key not in breakdown:
             continue
         entries, allowed = breakdown[key], (str,) if key == "group" else NUMBER
+        kind = "names" if key == "group" else "numbers"
         if not isinstance(entries, list) or not set(map(type, entries)) <= set(allowed):
-            kind = "names" if key == "group" else "numbers"
             return f"'{name}.{key}' must be a list of {kind}"
+        if key == "group" and any(map(CONTROL.search, entries)):
+            return f"'{name}.{key}' must be a list of names without control characters"
         lengths[key] = len(entries) - more
     if len(set(lengths.values())) > 1:
         return f"the lists of '{name}' ({', '.join(lengths)}) differ in length"

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from benchmark import report
 from benchmark.collecting import report_data
+from benchmark.data_alike import data_notes
 from benchmark.merging import merge
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
@@ -40,7 +41,8 @@ def write_report(console: Console, store: Store, choices: Choices | None = None)
     data = report_data(store)
     if data.runs.empty and data.tuning.empty:
         raise UserError(f"{store.path}: holds no run yet")
-    _write(console, data, choices.out or store.path, choices, _left_out(store))
+    notes = [*data_notes(data), *_left_out(store)]
+    _write(console, data, choices.out or store.path, choices, notes)
     console.print(f"runs: {escape(str(store.path / 'runs'))}")
 
 
@@ -61,7 +63,7 @@ def write_merged_report(console: Console, stores: list[Store], choices: Choices)
     data, notes = merge([report_data(store) for store in stores], choices.baseline is not None)
     if data.runs.empty and data.tuning.empty:
         raise UserError(f"{', '.join(str(store.path) for store in stores)}: hold no run yet")
-    notes += [note for store in stores for note in _left_out(store)]
+    notes += [*data_notes(data), *(note for store in stores for note in _left_out(store))]
     _write(console, data, out, choices, notes)
 
 

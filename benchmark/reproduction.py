@@ -1,106 +1,190 @@
-"""Train a stored run again and hold the metrics against what it got then."""
+"""Train a stored run again and hold what comes of it against what came of it then."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from benchmark import environment
 from benchmark.cell import CellConfig, CellLoss
+from benchmark.comparison import Tolerances, differing, family, gap, numbers, parting
+from benchmark.data_check import changed, seen_by
 from benchmark.display import shown_warnings
+from benchmark.environment import differences, rounds_otherwise
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError, look_up
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
-from benchmark.store import RunFolder, read_json
+from benchmark.store import RunFolder
+from benchmark.streams import differences as stream_differences
+from datasets.cache import open_cached
 from losses import BOX, CLASSIFICATION, MASK
 
 
 def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) -> bool:
-    """Run the cell of ``run_dir`` again in a temporary folder; True where all metrics agree.
+    """Run the cell of ``run_dir`` again in a temporary folder; True where the results agree.
 
-    Every metric is compared bit for bit. Where some differ, the table shows both values, and
-    below it stands how the two environments differ.
+    In the environment of then they must agree bit for bit. In another one, whose differences are
+    printed, they may lie as far apart as was measured between environments; see
+    :class:`benchmark.comparison.Tolerances`. Where they do not agree, a table shows both values.
 
     Raises:
-        UserError: the folder holds no ended run.
+        UserError: the folder holds no ended run, or the data are not those of then.
     """
     old = RunFolder(run_dir)
     cell = old.config()
     expected = old.outcome()
     if expected is None:
         raise UserError(f"{run_dir}: this run has not ended, so there is nothing to compare with")
-    stored = read_json(run_dir / "environment.json")
-    if device == "auto":
-        device = "cpu" if stored.get("device") == "cpu" else "cuda"
-    device = pick_device(device)
+    environment = old.environment()
+    if environment is None:
+        raise UserError(f"{run_dir}: has no environment.json, which says what it was trained on")
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         new = RunFolder(Path(temporary) / "run")
-        with shown_warnings(console):
-            splits = prepare_splits(
-                open_dataset(cell.dataset),
-                cell.train.image_size,
-                cache or Path(temporary) / "cache",
-            )
-        trivial = trivial_metrics(cell, splits) if cell.stage == "final" else {}
-        job = Job(cell, new.path, splits, device, stored.get("threads", 1), trivial=trivial)
-        with console.status(f"training {run_dir.name} again") as view:
-
-            def watch(event: Event) -> None:
-                if event.progress is not None:
-                    epoch = f"epoch {event.progress.epoch}/{event.progress.epochs}"
-                    view.update(f"training {run_dir.name} again: {epoch}")
-
-            LocalExecutor(1).run([job], watch)
-        found = new.outcome()
-        if found is None:
-            raise UserError(f"the run failed: {(new.failure() or {}).get('error')}")
-    differing = _print_comparison(console, _numbers(expected), _numbers(found))
-    if differing:
-        _print_loss_version(console, cell)
-        _print_environments(console, run_dir, device)
-    return not differing
+        found = _train_again(console, old, new, device, cache or Path(temporary) / "cache")
+        then, now = numbers(old, expected), numbers(new, found)
+        parted = parting(old.history(), new.history())
+        elsewhere = differences(environment, new.environment() or {})
+        fed = stream_differences(old.streams(), new.streams())
+    for key, (was, is_now) in elsewhere.items():
+        console.print(escape(f"{key}: then {was}, now {is_now}"))
+    comparison = Comparison(then, now, parted, rounds_otherwise(elsewhere))
+    if not comparison.differing and parted is None:
+        _print_identical(console, comparison, bool(elsewhere))
+        return True
+    if fed:
+        console.print(f"not trained on the same: {', '.join(fed)}")
+    agrees = _print_differing(console, comparison, Tolerances.measured())
+    _print_loss_version(console, cell)
+    return agrees
 
 
-def _numbers(outcome: dict[str, Any]) -> dict[str, Any]:
-    """What must agree: the status and every metric; not the times."""
-    return {
-        "status": outcome["status"],
-        **outcome.get("metrics", {}),
-        **{f"validation {k}": v for k, v in outcome.get("validation", {}).items()},
-        **{f"untrained {k}": v for k, v in outcome.get("untrained", {}).items()},
-        **{f"trivial {k}": v for k, v in outcome.get("trivial", {}).items()},
-        **{f"diverged at {k}": v for k, v in outcome.get("diverged_at", {}).items()},
-    }
+def _train_again(
+    console: Console, old: RunFolder, new: RunFolder, device: str, cache: Path
+) -> dict[str, Any]:
+    """Train the cell of one folder in the other, on the same kind of device, and as many threads.
 
-
-def _print_comparison(
-    console: Console, expected: dict[str, Any], found: dict[str, Any]
-) -> list[str]:
-    """Print the verdict, and the values that differ; their names.
-
-    What only the new run has was not yet measured when the old one was trained.
+    Returns:
+        The outcome.
     """
-    names = list(expected)
-    differing = [name for name in names if expected[name] != found.get(name)]
-    if not differing:
-        console.print(f"[green]reproduced[/]: all {len(names)} values are bit-identical")
-        return []
-    table = Table("value", "then", "now", "difference", box=None)
-    for name in differing:
-        then, now = expected.get(name), found.get(name)
-        gap = ""
-        if isinstance(then, float) and isinstance(now, float):
-            gap = f"{now - then:+.2e}"
-        table.add_row(name, repr(then), repr(now), gap)
-    console.print(table)
-    console.print(f"[red]not reproduced[/]: {len(differing)} of {len(names)} values differ")
-    return differing
+    cell, environment = old.config(), old.environment() or {}
+    if device == "auto":
+        device = "cpu" if environment.get("device") == "cpu" else "cuda"
+    device = pick_device(device)
+    with shown_warnings(console):
+        splits = prepare_splits(open_dataset(cell.dataset), cell.train.image_size, cache)
+    _check_data(old, cell, splits)
+    trivial = trivial_metrics(cell, splits) if cell.stage == "final" else {}
+    threads = environment.get("threads", 1)
+    name = old.path.name
+    _train(console, Job(cell, new.path, splits, device, threads, trivial=trivial), name)
+    outcome = new.outcome()
+    if outcome is None:
+        raise UserError(f"the run failed: {(new.failure() or {}).get('error')}")
+    return outcome
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two trainings of one cell.
+
+    Attributes:
+        then: values of the stored run by name.
+        now: those of the new one.
+        parted: where their histories part.
+        excuses: what differs between the environments that rounding depends on.
+    """
+
+    then: dict[str, Any]
+    now: dict[str, Any]
+    parted: str | None
+    excuses: list[str]
+
+    @property
+    def differing(self) -> list[str]:
+        return differing(self.then, self.now)
+
+    def beyond(self, tolerances: Tolerances) -> list[str]:
+        """The values that are further apart than the environments explain."""
+        if not self.excuses:
+            return self.differing
+        return [
+            name
+            for name in self.differing
+            if not tolerances.allow(name, self.then[name], self.now.get(name))
+        ]
+
+
+def _check_data(old: RunFolder, cell: CellConfig, splits: dict[str, Path]) -> None:
+    for split, then in seen_by(old).items():
+        now = open_cached(splits[split]).fingerprint
+        if now != then:
+            raise UserError(
+                f"{old.path}: {changed(cell.dataset.label, split, then, now)}; put the data back "
+                "as they were, then reproduce"
+            )
+
+
+def _train(console: Console, job: Job, name: str) -> None:
+    with console.status(escape(f"training {name} again")) as view:
+
+        def watch(event: Event) -> None:
+            if event.progress is not None:
+                epoch = f"epoch {event.progress.epoch}/{event.progress.epochs}"
+                view.update(escape(f"training {name} again: {epoch}"))
+
+        LocalExecutor(1).run([job], watch)
+
+
+def _print_identical(console: Console, comparison: Comparison, elsewhere: bool) -> None:
+    where = ", in another environment" if elsewhere else ""
+    console.print(
+        f"[green]reproduced[/]: all {len(comparison.then)} values and the history are "
+        f"bit-identical{where}"
+    )
+
+
+def _print_differing(console: Console, comparison: Comparison, tolerances: Tolerances) -> bool:
+    """Print the values that differ and the verdict; True where all are within the tolerance."""
+    apart, beyond = comparison.differing, comparison.beyond(tolerances)
+    table = Table("value", "then", "now", "difference", "tolerance", box=None)
+    for name in apart:
+        then, now = comparison.then[name], comparison.now.get(name)
+        limit = tolerances.limits.get(family(name)) if comparison.excuses else 0.0
+        cells = (name, repr(then), repr(now), _signed(name, then, now), _limit(limit))
+        table.add_row(*map(escape, cells), style="red" if name in beyond else "")
+    if apart:
+        console.print(table)
+    if comparison.parted:
+        console.print(f"the histories part in {escape(comparison.parted)}")
+    of = f"{len(apart)} of {len(comparison.then)} values differ"
+    if not comparison.excuses:
+        console.print(
+            f"[red]not reproduced[/]: {of}, and nothing that rounding depends on is known to have "
+            "changed; the code may have"
+        )
+    elif beyond:
+        console.print(f"[red]not reproduced[/]: {of}, {len(beyond)} by more than the tolerance")
+    else:
+        console.print(
+            f"[green]reproduced within the tolerance[/]: {of}, none by more than environments "
+            f"were measured to explain; {escape(', '.join(comparison.excuses))} changed"
+        )
+    return bool(comparison.excuses) and not beyond
+
+
+def _signed(name: str, then: Any, now: Any) -> str:
+    apart = gap(name, then, now)
+    return "" if apart is None else f"{apart if now >= then else -apart:+.2e}"
+
+
+def _limit(limit: float | None) -> str:
+    return "none measured" if limit is None else f"{limit:.2e}"
 
 
 def _print_loss_version(console: Console, cell: CellConfig) -> None:
@@ -120,20 +204,3 @@ def _versions(loss: CellLoss) -> list[tuple[str, int]]:
     """Names and versions of a loss and, if it is a sum, of its terms."""
     names = [loss.name, *(term["name"] for term in loss.options.get("terms", []))]
     return list(zip(names, [loss.version, *loss.term_versions], strict=True))
-
-
-def _print_environments(console: Console, run_dir: Path, device: str) -> None:
-    """Say how the environment then and the one now differ."""
-    then = _flat(read_json(run_dir / "environment.json"))
-    now = _flat(environment.describe(torch.device(device)))
-    # This process's thread count is not that of the run.
-    changed = [k for k in then if k != "threads" and then[k] != now.get(k)]
-    for key in changed:
-        console.print(f"{key}: then {then[key]}, now {now.get(key)}")
-    if not changed:
-        console.print("the environments are the same; the code or the data may have changed")
-
-
-def _flat(environment: dict[str, Any]) -> dict[str, Any]:
-    packages = environment.pop("packages", {})
-    return {**environment, **packages}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.annotation_check import check_annotation
 from benchmark.cell import CellConfig, CellPart
 from benchmark.collecting import collect_tuning
 from benchmark.config import Experiment, Table
@@ -115,7 +116,7 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
     datasets: dict[str, Dataset] = {}
     planned = []
     for cell in [*finals, *plan_tuning(experiment, finals)]:
-        key = _key(cell.dataset)
+        key = part_key(cell.dataset)
         if key not in datasets:
             datasets[key] = open_dataset(cell.dataset)
         dataset = datasets[key]
@@ -132,7 +133,8 @@ def plan_grid(experiment: Experiment, results: Path) -> Grid:
         )
         planned.append(PlannedCell(cell, store.run_folder(cell), steps))
     _check_folders(planned)
-    _check_classes(experiment, {table_of(p.cell): datasets[_key(p.cell.dataset)] for p in planned})
+    by_table = {table_of(p.cell): datasets[part_key(p.cell.dataset)] for p in planned}
+    _check_classes(experiment, by_table)
     final = [one for one in planned if one.cell.stage == "final"]
     tuning = [one for one in planned if one.cell.stage == "tuning"]
     return Grid(experiment, store, final, datasets, tuning)
@@ -167,7 +169,8 @@ def _check_classes(experiment: Experiment, datasets: dict[Table, Dataset]) -> No
             )
 
 
-def _key(part: CellPart) -> str:
+def part_key(part: CellPart) -> str:
+    """What tells parts with other options from one another, as in :attr:`Grid.datasets`."""
     return repr((part.name, sorted(part.options.items())))
 
 
@@ -219,11 +222,12 @@ def make_jobs(
     _load_weights_once(cells)
     decoded: dict[tuple[str, int, int], dict[str, Path]] = {}
     trivial: dict[tuple[str, int, int, str], dict[str, float]] = {}
+    checked: set[tuple[str, int, int, str]] = set()
     jobs = []
     for planned in cells:
         cell = planned.cell
         height, width = cell.train.image_size
-        key = (_key(cell.dataset), height, width)
+        key = (part_key(cell.dataset), height, width)
         if key not in decoded:
             label = cell.dataset.label
 
@@ -231,7 +235,9 @@ def make_jobs(
                 on_progress(f"{label} {split}", done, total)
 
             decoded[key] = prepare_splits(grid.datasets[key[0]], [height, width], cache, tell)
-        _check_instances(cell, grid.datasets[key[0]], decoded[key])
+        if (*key, cell.task) not in checked:
+            check_annotation(cell, grid.datasets[key[0]], decoded[key])
+            checked.add((*key, cell.task))
         final = cell.stage == "final"
         if final and (*key, cell.task) not in trivial:
             trivial[*key, cell.task] = trivial_metrics(cell, decoded[key])
@@ -259,7 +265,7 @@ def _load_weights_once(cells: list[PlannedCell]) -> None:
     So they are downloaded once, not by all workers at a time, and what is wrong with them is said
     once, not by each run.
     """
-    models = {_key(planned.cell.model): planned.cell.model for planned in cells}
+    models = {part_key(planned.cell.model): planned.cell.model for planned in cells}
     for model in models.values():
         if model.options.get("weights", "none") == "none":
             continue
@@ -268,20 +274,6 @@ def _load_weights_once(cells: list[PlannedCell]) -> None:
             build(find_model(model.name, where), model.options, where).build(1)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
-
-
-def _check_instances(cell: CellConfig, dataset: Dataset, splits: dict[str, Path]) -> None:
-    """That every object has a mask, where the task needs them: some readers know it only now."""
-    if "instances" not in TASKS[cell.task].truth:
-        return
-    for split in SPLITS:
-        if not open_cached(splits[split]).has_instances:
-            samples = (dataset.load(sample_id) for sample_id in dataset.ids(split))
-            path = next(sample.path for sample in samples if sample.instance_masks is None)
-            raise UserError(
-                f"data set '{cell.dataset.label}': {path}: not every object has a mask, which the "
-                f"task {cell.task} needs"
-            )
 
 
 def trivial_metrics(cell: CellConfig, splits: dict[str, Path]) -> dict[str, float]:

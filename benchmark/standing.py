@@ -51,6 +51,7 @@ class Standing:
         for planned in sorted([*before, *todo], key=lambda one: one.cell.repetition):
             self.rows.setdefault(_key(planned.cell), Row()).total += 1
             self.cells[planned.folder.path] = planned.cell
+        self.tuning = any(cell.stage == "tuning" for cell in self.cells.values())
         for planned in before:
             self.end(planned.folder.path)
 
@@ -83,17 +84,14 @@ class Standing:
             table.add_row(f"and {len(self.rows) - len(shown)} more", "", "", "")
         return table
 
-    def _tuning(self) -> bool:
-        return any(cell.stage == "tuning" for cell in self.cells.values())
-
     def _heading(self) -> str:
         # A mean over settings, good and bad, would say nothing.
-        return "best on validation" if self._tuning() else "mean on test"
+        return "best on validation" if self.tuning else "mean on test"
 
     def _metric(self, key: Key, row: Row) -> str:
         if not row.values:
             return ""
-        value = max(row.values) if self._tuning() else sum(row.values) / len(row.values)
+        value = max(row.values) if self.tuning else sum(row.values) / len(row.values)
         return f"{TASKS[key[0]].primary} {100 * value:.1f} %"
 
 

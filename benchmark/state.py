@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +20,19 @@ from benchmark.models import check_unchanged, find_model
 from benchmark.optimization import make_optimizer, make_schedule
 from benchmark.seeding import stream_seed
 from benchmark.store import RunFolder, write_atomically
+from benchmark.streams import Streams
 from benchmark.tasks import TASKS, Task
 from losses import get as get_loss
 
 
 @dataclass
 class State:
-    """All that changes while a run trains, besides the history file."""
+    """All that changes while a run trains.
+
+    Attributes:
+        rows: the history; its file is written from them, and never read to train on.
+        streams: hashes of what the run started from and was fed.
+    """
 
     task: Task
     watch: Watch
@@ -32,8 +40,10 @@ class State:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler
+    streams: Streams
     frozen: list[nn.Module] = field(default_factory=list)
     average: MovingAverage | None = None
+    rows: list[dict[str, float]] = field(default_factory=list)
     epoch: int = 0
     train_seconds: float = 0.0
     seconds: float = 0.0
@@ -57,6 +67,8 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "rows": self.rows,
+            "streams": self.streams.content(),
             "counters": {
                 "epoch": self.epoch,
                 "train_seconds": self.train_seconds,
@@ -65,7 +77,7 @@ class State:
         }
         if self.average is not None:
             content["average"] = self.average.state_dict()
-        write_atomically(folder.checkpoint, lambda path: torch.save(content, path))
+        write_atomically(folder.checkpoint, lambda path: torch.save(content, path), durable=True)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Take up what :meth:`save` wrote."""
@@ -76,6 +88,8 @@ class State:
         self.scaler.load_state_dict(content["scaler"])
         if self.average is not None:
             self.average.load_state_dict(content["average"])
+        self.rows = content["rows"]
+        self.streams = Streams(**content["streams"])
         for name, value in content["counters"].items():
             setattr(self, name, value)
 
@@ -135,6 +149,7 @@ def resume_or_start(
         watch = Watch(task.without_gradient)
         task.loss = watch.over(task.loss)
         model = build_model(cell, len(classes), device)
+        streams = Streams.of(model)
         frozen = freeze(model, train.freeze)
         average = None if train.ema is None else MovingAverage(model, train.ema)
         optimizer = make_optimizer(model, train, backbone_weights(model))
@@ -143,18 +158,33 @@ def resume_or_start(
         scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         for part in compile_parts(model) if train.compile else ():
             part.compile()
-        return State(task, watch, model, optimizer, schedule, scaler, frozen, average)
+        return State(task, watch, model, optimizer, schedule, scaler, streams, frozen, average)
 
     state = fresh()
     if folder.checkpoint.exists():
         try:
-            state.restore(torch.load(folder.checkpoint, map_location=device, weights_only=True))
+            state.restore(read_checkpoint(folder.checkpoint, device))
         except Exception as error:
             # Cut short, or of other code: training again from the start gives the same numbers.
             print(f"{folder.checkpoint} cannot be used ({error}); starting from epoch 1")
             folder.checkpoint.unlink()
             return fresh()
     return state
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """What :meth:`State.save` handed to torch, each part of it held against its checksum.
+
+    torch writes the checksums and does not look at them again: a flipped bit would pass.
+
+    Raises:
+        ValueError, zipfile.BadZipFile, OSError: the file is damaged.
+    """
+    with zipfile.ZipFile(path) as parts:
+        if damaged := parts.testzip():
+            raise ValueError(f"its part '{damaged}' does not fit its checksum")
+    content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return content
 
 
 def amp_type(amp: bool | str, device: torch.device) -> torch.dtype | None:

@@ -11,6 +11,10 @@ from rich.table import Column, Table
 from benchmark.store import RunFolder, Store
 
 STYLES = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red"}
+MANY = 1000
+"""More runs than these are not listed one by one."""
+PLAIN = ("done", "pending")
+"""States of runs that are then only counted."""
 
 
 def print_status(console: Console, store: Store, only_failures: bool = False) -> int:
@@ -22,17 +26,7 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
     folders = [*store.run_folders("tuning"), *store.run_folders()]
     states = [(folder, folder.status()) for folder in folders]
     if not only_failures:
-        run = Column("run", overflow="fold")  # names of folders: whole on any terminal
-        table = Table(run, "status", "epochs", "remark", box=None, pad_edge=False)
-        for folder, state in states:
-            style = STYLES.get(state, "dim")
-            table.add_row(
-                escape(folder.path.name),
-                f"[{style}]{state}[/]",
-                _epochs(folder),
-                escape(_remark(folder)),
-            )
-        console.print(table)
+        _print_runs(console, states)
         counts = Counter(state for _, state in states)
         console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
     for name in store.lost():
@@ -46,10 +40,29 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
     return len(failures)
 
 
+def _print_runs(console: Console, states: list[tuple[RunFolder, str]]) -> None:
+    """A row a run; of more than :data:`MANY`, only those that something is to be said of."""
+    listed = [one for one in states if len(states) <= MANY or one[1] not in PLAIN]
+    run = Column("run", overflow="fold")  # names of folders: whole on any terminal
+    table = Table(run, "status", "epochs", "remark", box=None, pad_edge=False)
+    for folder, state in listed:
+        style = STYLES.get(state, "dim")
+        table.add_row(
+            escape(folder.path.name),
+            f"[{style}]{state}[/]",
+            _epochs(folder),
+            escape(_remark(folder)),
+        )
+    if listed:
+        console.print(table)
+    if len(listed) < len(states):
+        names = " or ".join(PLAIN)
+        console.print(f"{len(states) - len(listed):,} runs that are {names} are not listed")
+
+
 def _epochs(folder: RunFolder) -> str:
     """Epochs in the history, of those that the configuration asks for."""
-    history = folder.history()
-    return f"{history[-1]['epoch'] if history else 0}/{folder.config().train.epochs}"
+    return f"{folder.last_epoch()}/{folder.config().train.epochs}"
 
 
 def _remark(folder: RunFolder) -> str:

@@ -2,16 +2,16 @@
 
 Files are the truth: an experiment's folder holds ``experiment.yaml``, ``cells.txt`` (the names of
 its cells) and, in ``runs/``, one folder a cell with ``config.yaml``, ``environment.json``,
-``history.csv``, ``details.json``, ``log.txt``, and ``metrics.json``, which is written last: its
-presence means that the run has ended. Tuning runs lie in ``tuning/`` in the same form. All but the
-log are written beside their place and then moved there, so none is ever seen half-written. Tables
-are collected from these files by :mod:`benchmark.collecting`. Merging results is copying run
-folders, those of the same experiment into one folder, or any into one without ``cells.txt``.
+``streams.json``, ``history.csv``, ``details.json``, ``log.txt``, and ``metrics.json``, which is
+written last: its presence means that the run has ended. Tuning runs lie in ``tuning/`` in the
+same form. All but the log are written beside their place and then moved there, so none is ever
+seen half-written. Tables are collected from these files by :mod:`benchmark.collecting`. Merging
+results is copying run folders, those of the same experiment into one folder, or any into one
+without ``cells.txt``. Files of an older form are read through :mod:`benchmark.migrations`.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -29,34 +29,62 @@ from pydantic import ValidationError
 
 from benchmark.cell import CellConfig, Stage
 from benchmark.config import Experiment, read_yaml
+from benchmark.foreign import check_bounds
+from benchmark.history_file import (
+    Columns,
+    read_columns,
+    read_last_epoch,
+    read_rows,
+    write_rows,
+)
+from benchmark.migrations import NewerFile, migrate, stamp
 from benchmark.options import UserError, explain
-from benchmark.recorded import details_fault, outcome_fault
+from benchmark.recorded import details_fault, environment_fault, failure_fault, outcome_fault
+from benchmark.yaml_parts import parse_in_parts
 
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's where PyYAML was built with it."""
 STAGE_FOLDER: dict[Stage, str] = {"final": "runs", "tuning": "tuning"}
 
+TEMPORARY = ".*." + "[0-9a-f]" * 32 + ".*"
+"""How the files are called that :func:`write_atomically` has not yet moved to their place."""
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file next to ``path``, then move it there in one step."""
+
+def write_atomically(path: Path, write: Callable[[Path], object], durable: bool = False) -> None:
+    """Let ``write`` fill a temporary file next to ``path``, then move it there in one step.
+
+    Args:
+        durable: have the content on the disk before the file gets its name, so that a machine
+            that loses its power leaves the old file or the new one, and none that is empty. For
+            what cannot be had again without training.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile's: its files are the owner's alone, and results are shared.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{path.suffix}")
     try:
         write(temporary)
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
+    except BaseException:  # else there is nothing left to remove, and asking costs a shared disk
         temporary.unlink(missing_ok=True)
+        raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+def write_text(path: Path, text: str, durable: bool = False) -> None:
+    """Write a UTF-8 text file atomically; ``durable`` as in :func:`write_atomically`."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write, durable)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any], durable: bool = False) -> None:
     """Write JSON atomically; NaN, which JSON lacks, becomes null."""
-    write_text(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
+    text = json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n"
+    write_text(path, text, durable)
 
 
 def _compact_json(content: dict[str, Any]) -> str:
@@ -73,14 +101,16 @@ def _without_nan(value: Any) -> Any:
 
 
 def _yaml(content: CellConfig | Experiment) -> str:
-    return yaml.dump(content.model_dump(mode="json"), Dumper=DUMPER, sort_keys=False)
+    # `schema_version` is of a cell's identity; what a file is written in, `stamp` says.
+    dumped = content.model_dump(mode="json", exclude={"schema_version"})
+    return yaml.dump(stamp(dumped), Dumper=DUMPER, sort_keys=False)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON mapping; a :class:`UserError` names the file otherwise."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold a JSON object")
@@ -105,7 +135,8 @@ class RunFolder:
         """The cell that was, or is to be, trained here."""
         file = self.path / "config.yaml"
         try:
-            return CellConfig.model_validate(read_yaml(file))
+            content = read_yaml(file, parse_in_parts)
+            return CellConfig.model_validate(migrate("config", content, file))
         except ValidationError as error:
             lines = explain(error, CellConfig)
             raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None
@@ -113,6 +144,24 @@ class RunFolder:
     def is_planned(self) -> bool:
         """Whether the cell's configuration lies here."""
         return (self.path / "config.yaml").exists()
+
+    def is_planned_as(self, cell: CellConfig) -> bool:
+        """Whether the configuration that lies here can be read and is the cell's.
+
+        The same run may be asked for under a tuning that names its setting otherwise.
+
+        Raises:
+            NewerFile: a newer version of the program wrote it.
+        """
+        if not self.is_planned():
+            return False
+        try:
+            found = self.config()
+        except NewerFile:
+            raise
+        except UserError:  # cut short: the cell tells what was in it
+            return False
+        return found.tuned == cell.tuned and found.identity() == cell.identity()
 
     def plan(self, cell: CellConfig) -> None:
         """Write the cell's configuration: from now on the cell is known, and pending."""
@@ -122,45 +171,32 @@ class RunFolder:
     def begin(self, cell: CellConfig, environment: dict[str, Any]) -> None:
         """Write what describes the run; forget an earlier failure and its litter."""
         self.plan(cell)
-        write_json(self.path / "environment.json", environment)
-        (self.path / "failure.json").unlink(missing_ok=True)
-        for leftover in self.path.glob(".checkpoint.pt.*"):
+        write_json(self.path / "environment.json", environment, durable=True)
+        self.forget_failure()
+        for leftover in self.path.glob(TEMPORARY):  # nobody writes here but who holds the lock
             leftover.unlink(missing_ok=True)
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Replace the history by these rows, one an epoch; they need not share all columns."""
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-
-        def write(temporary: Path) -> None:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, columns, restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-
-        write_atomically(self.path / "history.csv", write)
+        write_atomically(
+            self.path / "history.csv", lambda file: write_rows(file, rows), durable=True
+        )
 
     def history(self) -> list[dict[str, float]]:
         """Rows written so far, without their empty fields."""
-        file = self.path / "history.csv"
-        if not file.exists():
-            return []
-        with file.open(newline="", encoding="utf-8") as handle:
-            try:
-                columns, *lines = csv.reader(handle)
-                rows = [
-                    {key: float(value) for key, value in zip(columns, line, strict=True) if value}
-                    for line in lines
-                ]
-                return [{**row, "epoch": int(row["epoch"])} for row in rows]
-            except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
-                raise UserError(
-                    f"{file}: is damaged ({error!r}); delete the file to leave its curve out, or "
-                    "the folder to train the run again"
-                ) from None
+        return read_rows(self.path / "history.csv")
+
+    def history_columns(self) -> Columns:
+        """Column -> values written so far; see :func:`benchmark.history_file.read_columns`."""
+        return read_columns(self.path / "history.csv")
+
+    def last_epoch(self) -> int:
+        """The last epoch of the history; 0 before there is one."""
+        return read_last_epoch(self.path / "history.csv")
 
     def write_details(self, details: dict[str, Any]) -> None:
         """Keep the breakdowns of the test metrics; before :meth:`finish`."""
-        write_text(self.path / "details.json", _compact_json(details))
+        write_text(self.path / "details.json", _compact_json(details), durable=True)
 
     def details(self) -> dict[str, Any] | None:
         """What :meth:`write_details` wrote, or None."""
@@ -172,34 +208,57 @@ class RunFolder:
             raise UserError(f"{file}: {fault}; delete the file to leave its breakdowns out")
         return details
 
+    def write_streams(self, streams: dict[str, Any]) -> None:
+        """Keep the hashes of what the run was trained on; see :mod:`benchmark.streams`."""
+        write_json(self.path / "streams.json", streams)
+
+    def streams(self) -> dict[str, Any] | None:
+        """What :meth:`write_streams` wrote, or None: runs from before there were hashes."""
+        file = self.path / "streams.json"
+        return read_json(file) if file.exists() else None
+
     def environment(self) -> dict[str, Any] | None:
         """What the run ran on, or None before it began."""
-        file = self.path / "environment.json"
-        return read_json(file) if file.exists() else None
+        return self._read("environment.json", environment_fault)
+
+    def _read(
+        self, name: str, find_fault: Callable[[dict[str, Any]], str]
+    ) -> dict[str, Any] | None:
+        """The content of a file that a report can do without; None where there is none."""
+        file = self.path / name
+        if not file.exists():
+            return None
+        content = read_json(file)
+        if fault := find_fault(content):
+            raise UserError(f"{file}: {fault}; delete the file to go on without it")
+        return content
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """Write ``metrics.json``: from now on the run counts as ended. The checkpoint goes."""
-        write_json(self.path / "metrics.json", outcome)
+        write_json(self.path / "metrics.json", stamp(outcome), durable=True)
         self.checkpoint.unlink(missing_ok=True)
 
     def fail(self, error: str, trace: str = "") -> None:
         """Record why the run did not end; the next ``run`` tries it again."""
         write_json(self.path / "failure.json", {"error": error, "traceback": trace})
 
+    def forget_failure(self) -> None:
+        """Before a new attempt, whose own failure is the one to tell."""
+        (self.path / "failure.json").unlink(missing_ok=True)
+
     def outcome(self) -> dict[str, Any] | None:
         """What :meth:`finish` wrote, or None while there is none."""
         file = self.path / "metrics.json"
         if not file.exists():
             return None
-        outcome = read_json(file)
+        outcome = migrate("metrics", read_json(file), file)
         if fault := outcome_fault(outcome):
             raise UserError(f"{file}: {fault}; delete the file to train the run again")
         return outcome
 
     def failure(self) -> dict[str, Any] | None:
         """What :meth:`fail` wrote, or None."""
-        file = self.path / "failure.json"
-        return read_json(file) if file.exists() else None
+        return self._read("failure.json", failure_fault)
 
     def status(self) -> str:
         """``done``, ``diverged``, ``failed``, ``running`` or ``pending``."""
@@ -208,7 +267,7 @@ class RunFolder:
             return str(outcome["status"])
         if self.is_locked():
             return "running"
-        return "failed" if self.failure() is not None else "pending"
+        return "failed" if (self.path / "failure.json").exists() else "pending"
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
@@ -236,6 +295,15 @@ class RunFolder:
         with self.lock() as mine:
             return not mine
 
+    def set_aside(self, place: Path) -> None:
+        """Move all but the lock to another folder, in place of what lies there."""
+        if place.exists():
+            shutil.rmtree(place)
+        place.mkdir(parents=True)
+        for item in self.path.iterdir():
+            if item.name != ".lock":
+                item.replace(place / item.name)
+
     def clear(self) -> None:
         """Remove all that earlier runs of the cell left; the lock stays with who holds it."""
         for item in self.path.glob("*"):
@@ -253,12 +321,13 @@ class Store:
 
     @classmethod
     def existing(cls, path: Path) -> Store:
-        """The store in a folder that must hold one."""
+        """The store in a folder that must hold one, and nothing that leads out of it."""
         if not any((path / name).is_dir() for name in STAGE_FOLDER.values()):
             raise UserError(
                 f"{path}: is no results folder (it has no 'runs' folder); "
                 "give the folder that `run` named, such as results/quickstart"
             )
+        check_bounds(path)
         return cls(path)
 
     def write_experiment(self, experiment: Experiment, cells: list[CellConfig]) -> None:
@@ -271,8 +340,7 @@ class Store:
         write_text(self.path / "experiment.yaml", content)
         for cell in cells:
             folder = self.run_folder(cell)
-            # The same run may be asked for again under a tuning that names its setting otherwise.
-            if not folder.is_planned() or folder.config().tuned != cell.tuned:
+            if not folder.is_planned_as(cell):
                 folder.plan(cell)
         names = [f"{_listed(cell.stage, cell.slug)}\n" for cell in cells]
         write_text(self.path / "cells.txt", "".join(names))
@@ -283,7 +351,7 @@ class Store:
         if not file.exists():
             return None
         try:
-            return Experiment.model_validate(read_yaml(file))
+            return Experiment.model_validate(migrate("experiment", read_yaml(file), file))
         except ValidationError as error:
             lines = explain(error, Experiment)
             raise UserError("\n".join(f"{file}: {line}" for line in lines)) from None

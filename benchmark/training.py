@@ -26,6 +26,7 @@ from benchmark.samples import write_samples
 from benchmark.seeding import stream_seed
 from benchmark.state import State, amp_type, build_model, resume_or_start
 from benchmark.store import RunFolder
+from benchmark.streams import HASHED_EPOCHS
 from benchmark.tasks import Batch
 from benchmark.train_settings import Train
 from datasets.cache import CachedSplit
@@ -129,9 +130,10 @@ class _Run:
         classes = splits["train"].classes
         self.state = resume_or_start(cell, folder, classes, len(sampler), device)
         self.on_val = self.state.task.evaluator(splits["val"], evaluator)
-        # The history is written before the checkpoint, so it may be one epoch ahead of it.
-        kept = folder.history() if self.state.epoch else []
-        self.rows = [row for row in kept if row["epoch"] <= self.state.epoch]
+        self.rows = self.state.rows
+        if self.rows:  # the file may be one epoch ahead of the checkpoint, or damaged
+            folder.write_history(self.rows)
+            folder.write_streams(self.state.streams.content())
         self.started = time.perf_counter() - self.state.seconds
 
     def seconds(self) -> float:
@@ -192,6 +194,8 @@ class _Run:
     def _log(self, row: dict[str, float]) -> None:
         self.rows.append(row)
         self.folder.write_history(self.rows)
+        if row["epoch"] <= HASHED_EPOCHS:
+            self.folder.write_streams(self.state.streams.content())
         for log in self.loggers:
             log.row(int(row["epoch"]), row)
 
@@ -223,7 +227,7 @@ def _train_epoch(
     sums, reading = StepSums(device, state.scaler.is_enabled()), LateReading(device)
     begun = told = time.perf_counter()
     images = 0
-    for step, batch in enumerate(batches, start=1):
+    for step, batch in enumerate(state.streams.follow(state.epoch, batches), start=1):
         state.task.loss.progress((state.epoch - 1 + (step - 1) / steps) / train.epochs)
         used_lr = state.optimizer.param_groups[0]["lr"]
         batch = batch.to(device).resized(*step_size(cell, state.epoch, step))

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.bench.processes import Usage, measure
 from benchmark.bench.synthetic import Content, build_store
 from benchmark.environment import describe
-from benchmark.options import UserError
 from benchmark.store import write_text
 
 RUN = Path(__file__).parents[2] / "run.py"
@@ -37,8 +34,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "everything": ("tables", "page", "json", "charts"),
 }
 """What is timed: name -> parts of the report."""
-INTERVAL = 0.02
-"""Seconds between two looks at the memory."""
 MB = 1e6
 
 
@@ -81,10 +76,11 @@ def bench(console: Console, sizes: Sequence[Content], out: Path, command: str) -
             tuning = len(store.run_folders("tuning"))
             for name, parts in PARTS.items():
                 status.update(f"{content.runs} runs: {name}")
-                seconds, peak = _measure(store.path, parts)
+                used = _measure(store.path, parts)
                 page = store.path / "report.html"
                 size = page.stat().st_size / MB if "page" in parts else float("nan")
-                found.append(Measurement(content.runs, tuning, name, seconds, peak / MB, size))
+                cost = used.seconds, used.peak_bytes / MB
+                found.append(Measurement(content.runs, tuning, name, *cost, size))
     console.print(_table(found))
     frame = pd.DataFrame([asdict(measurement) for measurement in found])
     write_text(out / "report.csv", frame.to_csv(index=False, float_format="%.3g"))
@@ -92,36 +88,10 @@ def bench(console: Console, sizes: Sequence[Content], out: Path, command: str) -
     console.print(f"written to {out}")
 
 
-def _measure(folder: Path, parts: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak bytes of a report in a fresh process."""
+def _measure(folder: Path, parts: Sequence[str]) -> Usage:
+    """The cost of a report in a fresh process."""
     words = [word for part in parts for word in ("--only", part)]
-    started = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = psutil.Popen(
-            [sys.executable, str(RUN), "report", str(folder), *words],
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-        )
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, _resident(process))
-            time.sleep(INTERVAL)
-        seconds = time.perf_counter() - started
-        if process.returncode:
-            said.seek(0)
-            raise UserError(f"the report failed:\n{said.read().strip()}")
-    return seconds, peak
-
-
-def _resident(process: psutil.Process) -> int:
-    """Bytes of a process and all below it."""
-    total = 0
-    try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:  # ended meanwhile
-        pass
-    return total
+    return measure([sys.executable, str(RUN), "report", str(folder), *words], "the report")
 
 
 def _table(found: Sequence[Measurement]) -> Table:

@@ -144,3 +144,38 @@ def test_a_damaged_file_is_named(tmp_path, make_cell, name):
     (folder.path / name).write_text("{")
     with pytest.raises(UserError, match=name):
         report_data(store)
+
+
+def test_histories_of_different_columns_become_one_frame(tmp_path, make_cell):
+    rows = {
+        "giou": [{"epoch": 0, "AP": 0.25}, {"epoch": 1, "AP": 0.5, "lr": 1e-3}],
+        "diou": [],
+        "iou": [{"epoch": 1, "seconds": 2.0}],
+    }
+    store = Store(tmp_path)
+    for loss, own in rows.items():
+        cell = make_cell(loss=loss)
+        folder = store.run_folder(cell)
+        folder.begin(cell, {})
+        if own:
+            folder.write_history(own)
+    _, history = collect(store)
+    assert list(history["loss"]) == ["giou", "giou", "iou"]
+    assert list(history["epoch"]) == [0, 1, 1]
+    assert history["epoch"].dtype == "int64"
+    assert history[["AP", "lr", "seconds"]].fillna(-1).to_numpy().tolist() == [
+        [0.25, -1, -1],
+        [0.5, 1e-3, -1],
+        [-1, -1, 2.0],
+    ]
+    assert set(history["task"]) == {"detection"}
+
+
+def test_runs_that_have_not_begun_have_no_history(tmp_path, make_cell):
+    store = Store(tmp_path)
+    cell = make_cell()
+    store.run_folder(cell).plan(cell)
+    runs, history = collect(store)
+    assert len(runs) == 1
+    assert history.empty
+    assert {"task", "dataset", "model", "loss", "repetition"} <= set(history.columns)

@@ -387,8 +387,8 @@ def test_the_outcome_is_what_the_folder_holds(make_cell, run):
     assert outcome["seconds"] >= outcome["train_seconds"] > 0
     assert not folder.checkpoint.exists()
     pictures = {f"sample-{i}{end}" for i in range(4) for end in PICTURES}
-    files = {"history.csv", "metrics.json", "details.json", "samples.json", *pictures}
-    assert {file.name for file in folder.path.iterdir()} == files
+    files = {"history.csv", "metrics.json", "details.json", "samples.json", "streams.json"}
+    assert {file.name for file in folder.path.iterdir()} == files | pictures
 
 
 def test_a_detection_run_writes_its_breakdowns_too(make_cell, run):
@@ -403,7 +403,7 @@ def test_a_detection_run_writes_its_breakdowns_too(make_cell, run):
 
 def test_only_the_first_repetition_keeps_pictures(make_cell, run):
     folder = run(make_cell("segmentation", repetition=1))[1]
-    files = ["details.json", "history.csv", "metrics.json"]
+    files = ["details.json", "history.csv", "metrics.json", "streams.json"]
     assert sorted(file.name for file in folder.path.iterdir()) == files
 
 
@@ -432,7 +432,7 @@ def test_a_tuning_run_never_has_a_test_split(make_cell, shapes_splits, tmp_path)
     assert outcome["metrics"] == {}
     assert outcome["validation"]["mIoU_fg"] == last["mIoU_fg"]
     assert not {"epoch", "loss_total", "lr"} & set(outcome["validation"])
-    files = ["history.csv", "metrics.json"]
+    files = ["history.csv", "metrics.json", "streams.json"]
     assert sorted(file.name for file in folder.path.iterdir()) == files
 
 
