@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,10 @@ from pydantic import Field
 
 from benchmark.executors.base import Event, Executor, Job, register_executor
 from benchmark.options import UserError
+
+HOST_AND_PORT = re.compile(r"[^:/\s]+:\d{1,5}")
+PATIENCE = 10.0
+"""Seconds to wait for an answer from a cluster's head."""
 
 
 @register_executor("ray")
@@ -43,6 +49,8 @@ class RayExecutor(Executor):
 
     def __post_init__(self) -> None:
         check_installed()
+        if self.address not in ("auto", "local") and not HOST_AND_PORT.fullmatch(self.address):
+            raise ValueError(f"address: must be auto, local or HOST:PORT, got '{self.address}'")
 
     def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:
         """See :class:`Executor`.
@@ -67,6 +75,7 @@ class RayExecutor(Executor):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that starts here
         own: dict[str, Any] = {"include_dashboard": False} if self.address == "local" else {}
         try:
+            _knock(self.address)
             ray.init(
                 self.address,
                 runtime_env=runtime_env,
@@ -74,7 +83,7 @@ class RayExecutor(Executor):
                 logging_level=logging.ERROR,
                 **own,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(
                 f"executor.address: no Ray cluster can be used at '{self.address}' ({reason}); "
@@ -89,6 +98,15 @@ class RayExecutor(Executor):
             ) from None
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for many minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")  # as Ray does
+    if HOST_AND_PORT.fullmatch(address):
+        host, _, port = address.partition(":")
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def check_installed() -> None:

@@ -67,7 +67,10 @@ class SlurmExecutor(Executor):
             UserError: submitit is not installed, or this machine has no way to Slurm.
         """
         if find_spec("submitit") is None:
-            raise UserError('executor: submitit is not installed; pip install -e ".[slurm]"')
+            raise UserError(
+                "executor: 'slurm' needs the package submitit, which is not installed; "
+                'python3 -m pip install -e ".[slurm]" -c constraints.txt brings it'
+            )
         self._cluster().check()
 
     def leaves_runs(self) -> bool:

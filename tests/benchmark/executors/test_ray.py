@@ -265,9 +265,11 @@ def test_the_command_line_runs_a_grid_on_a_cluster(nodes, cli, tmp_path):
     assert json.loads((run_folder / "metrics.json").read_text())["status"] == "done"
 
 
-def test_a_cluster_that_is_not_there_is_named(tmp_path, make_job):
-    with pytest.raises(UserError, match=r"executor.address: no Ray cluster can be used at '127"):
-        RayExecutor(address="127.0.0.1:1").run([make_job("job")], lambda event: None)
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:70000", "auto"])
+def test_a_cluster_that_is_not_there_is_named(make_job, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UserError, match=f"no Ray cluster can be used at '{address}'"):
+        RayExecutor(address=address).run([make_job("job")], lambda event: None)
 
 
 def test_options_are_those_of_a_file_and_are_checked():
@@ -282,6 +284,8 @@ def test_options_are_those_of_a_file_and_are_checked():
     )
     with pytest.raises(UserError, match=r"executor\.retries: .*greater than or equal to 0"):
         make_executor(Choice(name="ray", retries=-1))
+    with pytest.raises(UserError, match=r"address: must be auto, local or HOST:PORT, got 'here'"):
+        make_executor(Choice(name="ray", address="here"))
     with pytest.raises(UserError, match=r"executor\.adress: unknown key \(did you mean 'address'"):
         make_executor(Choice(name="ray", adress="auto"))
 
