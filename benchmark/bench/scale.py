@@ -85,6 +85,7 @@ def bench(console: Console, sizes: Sequence[int], out: Path, command: str) -> No
     """
     found: list[Measurement] = []
     weights: list[Weight] = []
+    environment = describe(torch.device("cpu"))
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
             folder = Path(temporary) / f"runs{size}"
@@ -96,11 +97,11 @@ def bench(console: Console, sizes: Sequence[int], out: Path, command: str) -> No
                 cost = used.seconds, used.cpu_seconds, used.peak_bytes / MB
                 found.append(Measurement(size, step, *cost))
             weights.append(weigh(folder, size))
+        # After each size: the largest takes long, and the others are worth having without it.
+        write_text(out / "scale.csv", _csv(found))
+        write_text(out / "store.csv", _csv(weights))
+        write_text(out / "README.md", render(found, weights, SIZES, environment, command))
     console.print(_table(found))
-    write_text(out / "scale.csv", _csv(found))
-    write_text(out / "store.csv", _csv(weights))
-    environment = describe(torch.device("cpu"))
-    write_text(out / "README.md", render(found, weights, SIZES, environment, command))
     console.print(f"written to {out}")
 
 
