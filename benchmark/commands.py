@@ -17,12 +17,12 @@ from benchmark import runner
 from benchmark.cell import CellConfig
 from benchmark.config import Experiment
 from benchmark.damage import set_damaged_aside
-from benchmark.data_check import check_data
 from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors import Executor
 from benchmark.grid import plan
 from benchmark.options import UserError, suggest
 from benchmark.reporting import write_report
+from benchmark.reproduction.data_check import check_data
 from benchmark.runner import (
     Grid,
     PlannedCell,

@@ -18,9 +18,9 @@ from benchmark.health import Watch
 from benchmark.loss_parts import LossParts, Weighted
 from benchmark.models import check_unchanged, find_model
 from benchmark.optimization import make_optimizer, make_schedule
+from benchmark.reproduction.streams import Streams
 from benchmark.seeding import stream_seed
 from benchmark.store import RunFolder, write_atomically
-from benchmark.streams import Streams
 from benchmark.tasks import TASKS, Task
 from losses import get as get_loss
 

@@ -22,11 +22,11 @@ from benchmark.health import LateReading, StepSums
 from benchmark.loading import EpochBatches, step_size, training_batches
 from benchmark.metrics.breakdown import plain
 from benchmark.metrics.engines import PYCOCOTOOLS
+from benchmark.reproduction.streams import HASHED_EPOCHS
 from benchmark.samples import write_samples
 from benchmark.seeding import stream_seed
 from benchmark.state import State, amp_type, build_model, resume_or_start
 from benchmark.store import RunFolder
-from benchmark.streams import HASHED_EPOCHS
 from benchmark.tasks import Batch
 from benchmark.train_settings import Train
 from datasets.cache import CachedSplit

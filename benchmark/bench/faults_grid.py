@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.damage import read_all
-from benchmark.recorded import SECONDS
 from benchmark.store import TEMPORARY, RunFolder, Store
+from benchmark.store.recorded import SECONDS
 
 TIMED_COLUMNS = frozenset({"seconds", "images_per_second"})
 """Columns of ``history.csv`` that the clock decides."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bench.faults_grid import TIMED_COLUMNS
-from benchmark.recorded import SECONDS
 from benchmark.store import Store
+from benchmark.store.recorded import SECONDS
 
 NOT_RESULTS = frozenset({*SECONDS, "schema"})
 """Keys of ``metrics.json``: times, and the form of the file."""

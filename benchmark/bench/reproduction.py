@@ -11,9 +11,17 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from benchmark.comparison import FLOOR, MARGIN, MEASURED, differing, family, gap, numbers
 from benchmark.environment import differences, rounds_otherwise
 from benchmark.options import UserError
+from benchmark.reproduction.comparison import (
+    FLOOR,
+    MARGIN,
+    MEASURED,
+    differing,
+    family,
+    gap,
+    numbers,
+)
 from benchmark.store import RunFolder, Store, write_text
 
 

@@ -284,7 +284,7 @@ def reproduce(
 ) -> None:
     """Train one run again from its stored configuration and compare the metrics."""
     use_data(data)
-    from benchmark.reproduction import reproduce as again
+    from benchmark.reproduction.again import reproduce as again
 
     if not again(console, run_dir, device, cache):
         raise typer.Exit(1)

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from benchmark.bench.reproduction import bench, compare
-from benchmark.comparison import Tolerances
 from benchmark.options import UserError
+from benchmark.reproduction.comparison import Tolerances
 from benchmark.store import Store
 
 HERE = {"cpu": "A", "threads": 1, "packages": {"torch": "2.15"}}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.foreign import check_bounds
 from benchmark.options import UserError
 from benchmark.store import Store
+from benchmark.store.bounds import check_bounds
 
 
 @pytest.fixture

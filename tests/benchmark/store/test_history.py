@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.history_file import read_columns, read_last_epoch, read_rows, write_rows
 from benchmark.options import UserError
+from benchmark.store.history import read_columns, read_last_epoch, read_rows, write_rows
 
 ROWS: list[dict[str, float]] = [
     {"epoch": 0, "AP": 0.25},

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.yaml_parts import parse_in_parts
+from benchmark.store.yaml_parts import parse_in_parts
 from datasets.yaml_text import parse_yaml
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"

@@ -12,16 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmark.cell import CellConfig, CellLoss
-from benchmark.comparison import Tolerances, differing, family, gap, numbers, parting
-from benchmark.data_check import changed, seen_by
 from benchmark.display import shown_warnings
 from benchmark.environment import differences, rounds_otherwise
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.options import UserError, look_up
+from benchmark.reproduction.comparison import Tolerances, differing, family, gap, numbers, parting
+from benchmark.reproduction.data_check import changed, seen_by
+from benchmark.reproduction.streams import differences as stream_differences
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder
-from benchmark.streams import differences as stream_differences
 from datasets.cache import open_cached
 from losses import BOX, CLASSIFICATION, MASK
 

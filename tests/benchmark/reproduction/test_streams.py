@@ -11,10 +11,10 @@ from torch import nn
 
 from benchmark.loading import training_batches
 from benchmark.models import find_model
+from benchmark.reproduction.streams import HASHED_EPOCHS, Streams, differences
 from benchmark.seeding import stream_seed
 from benchmark.state import resume_or_start
 from benchmark.store import RunFolder
-from benchmark.streams import HASHED_EPOCHS, Streams, differences
 from benchmark.tasks import TASKS
 from benchmark.training import Progress, train_cell
 from losses import BOX, MASK

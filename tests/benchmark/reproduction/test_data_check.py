@@ -12,10 +12,10 @@ import yaml
 
 from benchmark.config import Experiment
 from benchmark.data_alike import data_notes
-from benchmark.data_check import check_data
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.report.machines import machines
+from benchmark.reproduction.data_check import check_data
 from benchmark.runner import Grid, plan_grid, prepare_splits
 from datasets import SPLITS
 from datasets.cache import open_cached

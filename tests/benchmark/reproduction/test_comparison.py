@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from benchmark.comparison import (
+from benchmark.options import UserError
+from benchmark.reproduction.comparison import (
     FIRST_LOSS,
     Tolerances,
     differing,
@@ -15,7 +16,6 @@ from benchmark.comparison import (
     numbers,
     parting,
 )
-from benchmark.options import UserError
 from benchmark.store import RunFolder
 
 

@@ -16,9 +16,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from benchmark.comparison import FIRST_LOSS, Tolerances, numbers, parting
 from benchmark.options import UserError
-from benchmark.reproduction import Comparison, _print_differing, _print_loss_version, reproduce
+from benchmark.reproduction.again import (
+    Comparison,
+    _print_differing,
+    _print_loss_version,
+    reproduce,
+)
+from benchmark.reproduction.comparison import FIRST_LOSS, Tolerances, numbers, parting
 from benchmark.store import RunFolder, Store
 
 ROOT = Path(__file__).parents[2]
