@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.cell import CellConfig
+from benchmark.experiment.cell import CellConfig
 from benchmark.options import UserError
 from benchmark.tasks import TASKS
 from datasets import SPLITS, Dataset

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision import ops
 
-from benchmark.loss_spec import NamedLoss, load_loss
+from benchmark.experiment.loss_spec import NamedLoss, load_loss
 from losses import BoxLoss
 from losses.adapters import AdaptedBoxLoss, AdaptedMaskLoss, Kind
 from losses.conformance import Finding, check
@@ -36,7 +36,7 @@ def check_loss(
     """Print a table of all findings on a loss; False if it violates a hard property.
 
     Args:
-        text: the loss, see :func:`benchmark.loss_spec.load_loss`.
+        text: the loss, see :func:`benchmark.experiment.loss_spec.load_loss`.
         kind: what it is a loss of, where that cannot be seen.
         speed: also time it beside torchvision's losses.
         csv: file that gets the table as well.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.cell import CellConfig, Stage
-from benchmark.config import Experiment
+from benchmark.experiment.cell import CellConfig, Stage
+from benchmark.experiment.config import Experiment
 from benchmark.report.data import ReportData
 from benchmark.statistics import PRIMARY, choose_settings
 from benchmark.store import RunFolder, Store

@@ -14,12 +14,14 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from benchmark import runner
-from benchmark.cell import CellConfig
-from benchmark.config import Experiment
+from benchmark.console.display import GridDisplay, shown_warnings
+from benchmark.console.status import print_status
 from benchmark.damage import set_damaged_aside
-from benchmark.display import GridDisplay, shown_warnings
 from benchmark.executors import Executor
-from benchmark.grid import plan
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.grid import plan
+from benchmark.experiment.tuning import table_of
 from benchmark.options import UserError, suggest
 from benchmark.reporting import write_report
 from benchmark.reproduction.data_check import check_data
@@ -32,8 +34,6 @@ from benchmark.runner import (
     unfinished,
 )
 from benchmark.seeding import stream_seed
-from benchmark.status import print_status
-from benchmark.tuning import table_of
 from datasets import SPLITS
 from datasets.augment import Augment, Augmentation
 from datasets.cache import open_cached
@@ -235,7 +235,10 @@ def inspect(
         label: which of the experiment's data sets; None for the first.
         split: ``train`` (shown as augmented), ``val`` or ``test``.
     """
-    from benchmark.inspection import draw_sheet, statistics  # loads seaborn, which others do not
+    from benchmark.console.inspection import (  # loads seaborn, which others do not
+        draw_sheet,
+        statistics,
+    )
 
     if split not in SPLITS:
         raise UserError(f"--split: must be one of {', '.join(SPLITS)}, got '{split}'")

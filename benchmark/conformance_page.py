@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmark.check_loss import violated
-from benchmark.loss_spec import NamedLoss, load_loss
+from benchmark.experiment.loss_spec import NamedLoss, load_loss
 from benchmark.peers import PEERS, Peer
 from losses import BOX, MASK, BoxLoss, MaskLoss
 from losses.adapters import AdaptedBoxLoss, AdaptedDeltaLoss, Kind

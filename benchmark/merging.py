@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.cell import PATH_OPTIONS, CellConfig
+from benchmark.experiment.cell import PATH_OPTIONS, CellConfig
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.report.settings import flat, shown

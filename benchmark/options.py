@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from benchmark.plain_words import in_words, numbers_alone
+from benchmark.experiment.plain_words import in_words, numbers_alone
 
 T = TypeVar("T")
 

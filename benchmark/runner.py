@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from benchmark.annotation_check import check_annotation
-from benchmark.cell import CellConfig, CellPart
 from benchmark.collecting import collect_tuning
-from benchmark.config import Experiment, Table
 from benchmark.executors import Job
-from benchmark.grid import plan
-from benchmark.loading import steps_per_epoch
+from benchmark.experiment.cell import CellConfig, CellPart
+from benchmark.experiment.config import Experiment, Table
+from benchmark.experiment.grid import plan
+from benchmark.experiment.tuning import Setting, apply_setting, plan_tuning, table_of
 from benchmark.loggers import check_loggers
 from benchmark.metrics.engines import ENGINES
 from benchmark.models import find_model
@@ -23,7 +23,7 @@ from benchmark.options import UserError, build, look_up, suggest
 from benchmark.seeding import derive
 from benchmark.store import STAGE_FOLDER, RunFolder, Store
 from benchmark.tasks import TASKS
-from benchmark.tuning import Setting, apply_setting, plan_tuning, table_of
+from benchmark.training.loading import steps_per_epoch
 from datasets import DATASETS, SPLITS, Dataset, DatasetError, Split
 from datasets.cache import CachedSplit, open_cached, prepare, warn_of_dropped_boxes
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from benchmark.cell import CellConfig
+from benchmark.experiment.cell import CellConfig
 
 Stream = Literal["weights", "order", "augmentation", "step", "size"]
 

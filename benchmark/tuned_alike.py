@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.config import Experiment, Table
+from benchmark.experiment.config import Experiment, Table
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.report.settings import flat, shown

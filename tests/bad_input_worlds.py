@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.config import load_experiment
-from benchmark.grid import plan
+from benchmark.experiment.config import load_experiment
+from benchmark.experiment.grid import plan
 from benchmark.store import Store
 
 HEIGHT, WIDTH = 32, 48

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmark.cell import CellConfig
-from benchmark.config import load_experiment
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import load_experiment
 from benchmark.runner import plan_grid
 from datasets.mask_folder import MaskFolder
 

@@ -25,8 +25,8 @@ from rich.console import Console
 
 from benchmark.options import UserError
 from benchmark.reporting import Choices, write_report
-from benchmark.state import resume_or_start
 from benchmark.store import RunFolder, Store, write_text
+from benchmark.training.state import resume_or_start
 from datasets.sample import DatasetError
 from datasets.voc import read_objects
 

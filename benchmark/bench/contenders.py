@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from benchmark.loss_spec import check_measured, load_loss
+from benchmark.experiment.loss_spec import check_measured, load_loss
 from benchmark.options import UserError, look_up
 from benchmark.peers import PEERS, Peer, our_mean, public_mean
 from losses import BOX, MASK, BoxLoss, MaskLoss

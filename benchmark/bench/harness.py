@@ -27,19 +27,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.bench.timing import wait
-from benchmark.cell import CellConfig
-from benchmark.config import Experiment
-from benchmark.display import shown_warnings
+from benchmark.console.display import shown_warnings
 from benchmark.executors import Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.executors.server import PRELOAD
-from benchmark.loading import EpochBatches, training_batches
-from benchmark.optimization import make_optimizer
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
 from benchmark.options import UserError
 from benchmark.runner import Grid, PlannedCell, make_jobs, plan_grid
-from benchmark.state import build_model, make_task
 from benchmark.store import RunFolder
-from benchmark.training import train_cell
+from benchmark.training.loading import EpochBatches, training_batches
+from benchmark.training.loop import train_cell
+from benchmark.training.optimization import make_optimizer
+from benchmark.training.state import build_model, make_task
 from datasets.cache import open_cached
 
 ROUNDS = 3

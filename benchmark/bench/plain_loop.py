@@ -24,9 +24,9 @@ from torchvision import tv_tensors
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms import v2
 
+from benchmark.experiment.train_settings import Train
 from benchmark.metrics.detection import AveragePrecision
-from benchmark.optimization import make_optimizer, make_schedule
-from benchmark.train_settings import Train
+from benchmark.training.optimization import make_optimizer, make_schedule
 from datasets import Split
 from datasets.base import Dataset as Source
 from datasets.letterbox import GREY

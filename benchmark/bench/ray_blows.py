@@ -15,10 +15,10 @@ from benchmark.bench.ray_cluster import Nodes, nodes_here
 from benchmark.bench.ray_numbers import differing, numbers
 from benchmark.bench.ray_page import EVENTS_CSV, KILLED, Blown, Blows, Noted, ray_page
 from benchmark.commands import Machine, run_grid
-from benchmark.config import load_experiment
 from benchmark.environment import describe
 from benchmark.executors import Event, Job
 from benchmark.executors.ray import RayExecutor
+from benchmark.experiment.config import load_experiment
 from benchmark.options import UserError
 from benchmark.runner import plan_grid
 from benchmark.store import Store, write_text

@@ -13,15 +13,15 @@ import numpy as np
 from PIL import Image
 
 from benchmark.bench.invented import Invented, invent, stop_at
-from benchmark.cell import CellConfig
 from benchmark.collecting import collect_tuning
-from benchmark.config import Experiment
-from benchmark.grid import plan
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.grid import plan
+from benchmark.experiment.tuning import apply_setting, plan_tuning, table_of
 from benchmark.metrics.rle import encode
 from benchmark.seeding import derive
 from benchmark.store import RunFolder, Store, write_text
 from benchmark.tasks import TASKS
-from benchmark.tuning import apply_setting, plan_tuning, table_of
 from datasets.sample import Sample
 from datasets.shapes import Shapes
 from losses.sums import SumOfLosses

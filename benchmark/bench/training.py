@@ -19,17 +19,17 @@ from benchmark.bench.plain_loop import Annotated, PlainLoop, read_annotation
 from benchmark.bench.rates import SIDES, Rate, rows
 from benchmark.bench.training_page import HEADS, write_results
 from benchmark.bench.utilisation import Utilisation
-from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
-from benchmark.display import shown_warnings
+from benchmark.console.display import shown_warnings
 from benchmark.environment import describe
+from benchmark.experiment.cell import CellConfig, CellLoss, CellModel, CellPart
+from benchmark.experiment.train_settings import Train
 from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
 from benchmark.models import check_train, make_spec
 from benchmark.options import UserError, look_up
 from benchmark.runner import open_dataset
-from benchmark.state import build_model
 from benchmark.store import RunFolder
-from benchmark.train_settings import Train
-from benchmark.training import train_cell
+from benchmark.training.loop import train_cell
+from benchmark.training.state import build_model
 from datasets import Dataset, Split
 from datasets.cache import CachedSplit, prepare, warn_of_dropped_boxes
 from datasets.sample import Sample

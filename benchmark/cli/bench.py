@@ -39,7 +39,7 @@ def bench_harness(
 ) -> None:
     """Measure throughput, scaling, process start and memory; print them as ratios."""
     from benchmark.bench.harness import bench
-    from benchmark.config import load_experiment
+    from benchmark.experiment.config import load_experiment
 
     bench(console, load_experiment(config, overrides), epochs, cache)
 

@@ -86,7 +86,7 @@ def run(
     """Train an experiment's grid and report it; running it again continues."""
     use_data(data)
     with console.status("reading the experiment"):
-        from benchmark.config import load_experiment
+        from benchmark.experiment.config import load_experiment
 
         # Before torch loads: a mistake in the file is told at once.
         experiment = load_experiment(config, overrides, executor)
@@ -224,11 +224,11 @@ def status(
     from benchmark.store import Store
 
     if watch:
-        from benchmark.watching import watch_status
+        from benchmark.console.watching import watch_status
 
         watch_status(console, Store.existing(folder))
         return
-    from benchmark.status import print_status
+    from benchmark.console.status import print_status
 
     if print_status(console, Store.existing(folder)):
         raise typer.Exit(1)
@@ -238,7 +238,7 @@ def status(
 @reports_user_errors
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
     """List losses, data sets, models, experiments, or the public losses (peers) and ours."""
-    from benchmark.listing import LISTINGS
+    from benchmark.console.listing import LISTINGS
 
     console.print(LISTINGS[kind]())
 
@@ -260,7 +260,7 @@ def inspect(
 ) -> None:
     """Draw a data set as the model sees it, print its statistics, and list all bad files."""
     use_data(data)
-    from benchmark.config import load_experiment
+    from benchmark.experiment.config import load_experiment
 
     experiment = load_experiment(config, overrides)
 

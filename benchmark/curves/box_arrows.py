@@ -13,7 +13,7 @@ from benchmark.curves.box_paths import SIDE, TARGET
 from benchmark.curves.evaluate import Array, box_loss
 from benchmark.curves.lineup import each
 from benchmark.curves.panels import head, panel_each
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 from benchmark.report.drawing import add_legend
 from benchmark.report.styles import PALETTE
 

@@ -10,7 +10,7 @@ from benchmark.curves.base import Drawing, register
 from benchmark.curves.box_paths import GRADIENT, PATHS, follow
 from benchmark.curves.lineup import pick
 from benchmark.curves.panels import draw_lines, page, side_legend, styles_of
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 
 OPTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "form": ("iou", ("linear", "log", "square")),

@@ -20,7 +20,7 @@ from benchmark.curves.panels import (
     page,
     styles_of,
 )
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 
 SIDE = 32.0  # pixels: the target is a square of this side, COCO's limit of a small object
 TARGET = np.array([0.0, 0.0, SIDE, SIDE])

@@ -14,7 +14,7 @@ from benchmark.curves.base import Drawing, register
 from benchmark.curves.box_paths import FAMILY
 from benchmark.curves.evaluate import box_loss
 from benchmark.curves.lineup import pick
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 from benchmark.report.drawing import PAGE
 from benchmark.report.styles import PALETTE
 

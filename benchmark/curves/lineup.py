@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import losses
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 from losses.adapters import Kind
 from losses.sums import SumOfLosses
 

@@ -12,7 +12,7 @@ from benchmark.curves.base import Drawing, register
 from benchmark.curves.evaluate import mask_loss
 from benchmark.curves.lineup import Entry, pick
 from benchmark.curves.panels import draw_lines, line_legend, page, styles_of
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 
 PROBABILITY = np.linspace(0.005, 0.995, 199)
 COLUMNS = {1: "positive pixel", 0: "negative pixel"}

@@ -12,7 +12,7 @@ from benchmark.curves.base import Drawing, register
 from benchmark.curves.evaluate import Array, mask_loss
 from benchmark.curves.lineup import each
 from benchmark.curves.panels import Curve, Horizontal, gallery, head, panel_each
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 from benchmark.report.drawing import add_legend
 
 SIDE = 24  # pixels of the image with the bar

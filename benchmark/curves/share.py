@@ -17,7 +17,7 @@ from benchmark.curves.panels import (
     page,
     styles_of,
 )
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 
 SIDE = 100  # pixels: a share of the image is a number of hundreds of pixels
 ERROR = 5  # a fifth of the object is missed, and as many pixels are false

@@ -9,7 +9,7 @@ from benchmark.curves.base import Drawing, register
 from benchmark.curves.evaluate import Array, mask_loss
 from benchmark.curves.lineup import Entry, pick
 from benchmark.curves.panels import draw_lines, line_legend, page, styles_of
-from benchmark.loss_spec import NamedLoss
+from benchmark.experiment.loss_spec import NamedLoss
 
 SIDE = 40  # pixels
 OBJECT = 160  # pixels, a tenth of the image

@@ -10,7 +10,7 @@ import matplotlib
 from rich.console import Console
 
 from benchmark.curves.base import PICTURES, Picture
-from benchmark.loss_spec import NamedLoss, load_loss
+from benchmark.experiment.loss_spec import NamedLoss, load_loss
 from benchmark.options import UserError, look_up
 from benchmark.report.drawing import RC
 from losses.adapters import Kind
@@ -55,7 +55,7 @@ def plan(
 
     Args:
         names: of the pictures; none means all of ``kind``, or else of the kinds of the losses.
-        specs: losses as :func:`benchmark.loss_spec.load_loss` reads them.
+        specs: losses as :func:`benchmark.experiment.loss_spec.load_loss` reads them.
         kind: of pictures and losses; None takes that of the pictures, if they are of one kind.
 
     Raises:

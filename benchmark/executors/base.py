@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
-from benchmark.cell import CellConfig
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.protocol import Positive
+from benchmark.experiment.quantities import Bytes, Seconds, shown_seconds
+from benchmark.experiment.train_settings import STRICT
 from benchmark.metrics.engines import PYCOCOTOOLS
-from benchmark.protocol import Positive
-from benchmark.quantities import Bytes, Seconds, shown_seconds
-from benchmark.train_settings import STRICT
-from benchmark.training import Progress
+from benchmark.training.loop import Progress
 
 
 @dataclass(frozen=True)

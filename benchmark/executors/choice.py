@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.entries import Choice
 from benchmark.executors.base import EXECUTORS, Executor, Resources
+from benchmark.experiment.entries import Choice
 from benchmark.options import UserError, build, look_up, option_fields, resolve_options
 
 DEFAULT = "local"

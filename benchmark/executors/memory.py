@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from benchmark.executors.base import Job
-from benchmark.quantities import shown_bytes
+from benchmark.experiment.quantities import shown_bytes
 
 AT_FIRST = 2**30
 """Bytes that a run is taken to need before any was measured: twice what a small one does."""

@@ -20,9 +20,9 @@ from benchmark.executors.base import Event, Executor, Job, register_executor
 from benchmark.executors.on_slurm import arrays  # noqa: F401 registers Slurm itself
 from benchmark.executors.on_slurm.clusters import CLUSTERS, Cluster, Wishes
 from benchmark.executors.on_slurm.following import Follower
+from benchmark.experiment.quantities import Seconds
+from benchmark.experiment.train_settings import one_of
 from benchmark.options import UserError
-from benchmark.quantities import Seconds
-from benchmark.train_settings import one_of
 
 
 @register_executor("slurm")

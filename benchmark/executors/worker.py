@@ -26,7 +26,7 @@ from benchmark.executors.gpus import VISIBLE
 from benchmark.loggers import LOGGERS
 from benchmark.options import UserError
 from benchmark.store import RunFolder
-from benchmark.training import Progress, train_cell
+from benchmark.training.loop import Progress, train_cell
 from datasets.cache import open_cached
 
 FAILED = 1

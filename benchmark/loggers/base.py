@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.cell import CellConfig
+from benchmark.experiment.cell import CellConfig
 from benchmark.options import UserError, look_up
 
 
 class RunLogger(ABC):
-    """Takes the epochs of one run to somewhere; see :class:`benchmark.training.EpochLog`.
+    """Takes the epochs of one run to somewhere; see :class:`benchmark.training.loop.EpochLog`.
 
     Args:
         cell: the run's configuration.

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cell import CellConfig
+from benchmark.experiment.cell import CellConfig
 from benchmark.loggers.base import RunLogger, register_logger
 from benchmark.statistics import PRIMARY
 from benchmark.tasks import TASKS

@@ -22,9 +22,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
-from benchmark.loss_parts import LossParts
-from benchmark.sizes import UNIT
-from benchmark.train_settings import Train
+from benchmark.experiment.loss_parts import LossParts
+from benchmark.experiment.sizes import UNIT
+from benchmark.experiment.train_settings import Train
 from losses import BOX, CLASSIFICATION, MASK, BoxLoss
 
 UnderTest = BoxLoss | LossParts

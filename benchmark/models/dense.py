@@ -14,11 +14,11 @@ from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import DetectionModel, Detections, DetectorSpec, Kind
 from benchmark.models.geometry import paired_iou
 from benchmark.models.norms import check_values
 from benchmark.models.weights import load_weights
-from benchmark.train_settings import Train
 from losses import BoxLoss
 
 

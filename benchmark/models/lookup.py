@@ -10,6 +10,7 @@ from typing import Any, get_args
 from torch import nn
 
 from benchmark.attributes import find_attribute
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import (
     MODELS,
     DetectionModel,
@@ -20,7 +21,6 @@ from benchmark.models.base import (
 )
 from benchmark.models.weights import SUFFIXES
 from benchmark.options import UserError, build, look_up, resolve_options
-from benchmark.train_settings import Train
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "detection": DetectionModel,

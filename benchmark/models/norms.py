@@ -6,8 +6,8 @@ import math
 
 from torch import nn
 
-from benchmark.sizes import smallest_size
-from benchmark.train_settings import Train
+from benchmark.experiment.sizes import smallest_size
+from benchmark.experiment.train_settings import Train
 
 MOBILENET_EPSILON = 0.001
 """What torchvision's MobileNetV3 adds to the variances, but within detectors of two stages."""

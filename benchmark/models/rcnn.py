@@ -13,6 +13,7 @@ from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import DetectionLosses, DetectorSpec, Kind, UnderTest
 from benchmark.models.norms import check_momentum, check_values, divide_by_plain_deviation
 from benchmark.models.pyramids import (
@@ -35,7 +36,6 @@ from benchmark.models.two_stage import (
     Sampled,
 )
 from benchmark.models.weights import check_weights, load_weights
-from benchmark.train_settings import Train
 
 ASPECT_RATIOS = [0.5, 1.0, 2.0]
 DETECTOR_EPSILON = 1e-5

@@ -27,8 +27,8 @@ class Peer:
         kind: what it is a loss of.
         ours: our loss as an experiment file names it; empty where it has no place here, and
             ``note`` says why.
-        spec: the public one, as :func:`benchmark.loss_spec.load_loss` takes it; empty for a
-            project that the tests do not install.
+        spec: the public one, as :func:`benchmark.experiment.loss_spec.load_loss` takes it; empty
+            for a project that the tests do not install.
         value: ``"equal"`` where both give the same value and gradient for the batch's mean, which
             a test holds for every row with a spec; ``"differs"`` where it is the same loss with
             another constant, average or fault, which ``note`` names; empty where there is
@@ -62,8 +62,8 @@ def public_mean(
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """A public loss of a whole batch, called as its users call it.
 
-    The adapter of :func:`benchmark.loss_spec.load_loss` may call a loss image by image; this does
-    not, so it costs what the public code costs, and a mean that depends on the batch stays
+    The adapter of :func:`benchmark.experiment.loss_spec.load_loss` may call a loss image by image;
+    this does not, so it costs what the public code costs, and a mean that depends on the batch stays
     visible.
 
     Args:

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmark.cell import CellConfig, CellLoss
-from benchmark.display import shown_warnings
+from benchmark.console.display import shown_warnings
 from benchmark.environment import differences, rounds_otherwise
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
+from benchmark.experiment.cell import CellConfig, CellLoss
 from benchmark.options import UserError, look_up
 from benchmark.reproduction.comparison import Tolerances, differing, family, gap, numbers, parting
 from benchmark.reproduction.data_check import changed, seen_by

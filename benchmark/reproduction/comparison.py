@@ -16,7 +16,7 @@ from typing import Any
 from benchmark.options import UserError
 from benchmark.store import RunFolder
 
-MEASURED = Path(__file__).parents[1] / "results" / "reference" / "reproduction" / "tolerances.csv"
+MEASURED = Path(__file__).parents[2] / "results" / "reference" / "reproduction" / "tolerances.csv"
 """Written by ``run.py bench reproduction``."""
 TIMES = frozenset({"seconds", "images_per_second"})
 """Columns of a history that are other ones every time."""

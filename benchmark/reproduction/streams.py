@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmark.batch import Batch
-from benchmark.loading import EpochBatches, TrainingSet, step_size
+from benchmark.training.batch import Batch
+from benchmark.training.loading import EpochBatches, TrainingSet, step_size
 
 HASHED_EPOCHS = 2
 """Epochs whose batches are hashed; the later ones follow from the same seeds."""

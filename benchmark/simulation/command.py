@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmark import environment
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 from benchmark.options import UserError
 from benchmark.simulation import results
 from benchmark.simulation.charts import Paths, write_charts
@@ -50,7 +50,7 @@ def run(
     """Simulate each loss, print and write what came of it.
 
     Args:
-        texts: losses, as for :func:`~benchmark.loss_spec.load_loss`.
+        texts: losses, as for :func:`~benchmark.experiment.loss_spec.load_loss`.
         workers: processes, where the device is the CPU.
         out: gets a folder for this run (see :func:`~benchmark.simulation.results.folder_name`)
             and a page on all runs that lie in it.

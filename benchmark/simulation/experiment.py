@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 from benchmark.simulation.descent import Along, Boxes, ExactSlope, Slope, descend
 from benchmark.simulation.protocol import (
     CASES_PER_POINT,
@@ -104,7 +104,7 @@ def simulate(
     """Run the experiment for one loss.
 
     Args:
-        text: the loss, as for :func:`~benchmark.loss_spec.load_loss`.
+        text: the loss, as for :func:`~benchmark.experiment.loss_spec.load_loss`.
         executor: where the blocks are computed; None for this process.
         on_block: called when a block is done.
     """
@@ -176,7 +176,7 @@ def slope_of(text: str, settings: Settings) -> Slope:
 
 @cache
 def box_loss(text: str) -> BoxLoss:
-    """The loss that :func:`~benchmark.loss_spec.load_loss` makes of ``text``, made once."""
+    """What :func:`~benchmark.experiment.loss_spec.load_loss` makes of ``text``, made once."""
     loss = load_loss(text, "box").loss
     assert isinstance(loss, BoxLoss)
     return loss

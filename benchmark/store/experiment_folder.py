@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmark.cell import CellConfig, Stage
-from benchmark.config import Experiment, read_yaml
+from benchmark.experiment.cell import CellConfig, Stage
+from benchmark.experiment.config import Experiment, read_yaml
 from benchmark.migrations import migrate
 from benchmark.options import UserError, explain
 from benchmark.store.bounds import check_bounds

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from benchmark.cell import CellConfig
-from benchmark.config import Experiment
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
 from benchmark.migrations import stamp
 from benchmark.options import UserError
 

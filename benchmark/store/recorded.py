@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
-from benchmark.plain_words import shown
+from benchmark.experiment.plain_words import shown
 from datasets.classes import CONTROL
 
 STATUSES = ("done", "diverged")

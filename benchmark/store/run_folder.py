@@ -13,8 +13,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.cell import CellConfig
-from benchmark.config import read_yaml
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import read_yaml
 from benchmark.migrations import NewerFile, migrate, stamp
 from benchmark.options import UserError, explain
 from benchmark.store.files import (

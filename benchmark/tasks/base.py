@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.batch import Batch
 from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.models import Kind
+from benchmark.training.batch import Batch
 from datasets.cache import CachedSplit
 
 TASKS: dict[str, type[Task]] = {}

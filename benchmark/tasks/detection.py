@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from benchmark.health import boxes_without_gradient
 from benchmark.metrics.detection import METRICS, AveragePrecision, Boxes
 from benchmark.metrics.detection_breakdown import detection_breakdown
 from benchmark.metrics.engines import PYCOCOTOOLS
@@ -25,6 +24,7 @@ from benchmark.tasks.base import (
     normalise,
     register,
 )
+from benchmark.training.health import boxes_without_gradient
 from datasets.cache import CachedSplit
 from losses import BOX
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.health import pixels_without_gradient
 from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.metrics.probabilities import PixelProbabilities
 from benchmark.metrics.segmentation import ConfusionMatrix, class_map
@@ -24,6 +23,7 @@ from benchmark.tasks.base import (
     normalise,
     register,
 )
+from benchmark.training.health import pixels_without_gradient
 from datasets.cache import CachedSplit
 from datasets.sample import IGNORE
 from losses import MASK

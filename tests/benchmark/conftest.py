@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
-from benchmark.train_settings import Train
+from benchmark.experiment.cell import CellConfig, CellLoss, CellModel, CellPart
+from benchmark.experiment.train_settings import Train
 from datasets.base import Dataset, Split
 from datasets.cache import CachedSplit, prepare
 from datasets.sample import Sample

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from benchmark.check_loss import check_loss, speed_beside_torchvision
 from benchmark.cli import app
 from benchmark.conformance_page import write_page
-from benchmark.loss_spec import NamedLoss, load_loss
+from benchmark.experiment.loss_spec import NamedLoss, load_loss
 from benchmark.peers import PEERS
 from losses.adapters import adapt
 

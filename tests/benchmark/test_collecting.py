@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from benchmark.cell import CellConfig
 from benchmark.collecting import collect, collect_tuning, report_data
-from benchmark.config import Experiment
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.tuning import apply_setting
 from benchmark.store import Store
-from benchmark.tuning import apply_setting
 
 
 def test_collect_gathers_all_runs_in_the_experiments_order(tmp_path, make_cell):

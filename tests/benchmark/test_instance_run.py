@@ -87,7 +87,7 @@ def test_data_without_masks_of_objects_are_one_message(cli, tmp_path, target, la
 
 
 def test_real_nuclei_have_a_mask_for_every_box(data_folder, make_cell, tmp_path):
-    from benchmark.loading import TrainingSet
+    from benchmark.training.loading import TrainingSet
     from datasets.cache import prepare
     from datasets.instance_masks import InstanceMasks
 

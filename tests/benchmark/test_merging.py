@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from benchmark.collecting import report_data
-from benchmark.config import Experiment
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.tuning import apply_setting
 from benchmark.merging import merge
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.reporting import Choices, write_merged_report
 from benchmark.store import Store
-from benchmark.tuning import apply_setting
 
 BASE = {
     "name": "shared",
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
     ``values``: (loss label, repetition) -> AP, or None for a run that has not ended.
     """
-    from benchmark.grid import plan
+    from benchmark.experiment.grid import plan
 
     def make(where, values, losses=None, edit=None, **changes) -> Path:
         content = {**BASE, "repetitions": 1 + max(rep for _, rep in values), **changes}

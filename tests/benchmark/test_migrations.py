@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmark.collecting import collect
-from benchmark.config import load_experiment
+from benchmark.experiment.config import load_experiment
 from benchmark.migrations import SCHEMA, STEPS, migrate, stamp
 from benchmark.options import UserError
 from benchmark.reporting import write_report

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.cell import CellPart
-from benchmark.config import Experiment
+from benchmark.experiment.cell import CellPart
+from benchmark.experiment.config import Experiment
 from benchmark.options import UserError
 from benchmark.runner import make_jobs, open_dataset, pick_device, plan_grid
 from datasets.cache import open_cached

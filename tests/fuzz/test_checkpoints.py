@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cell import CellConfig, CellLoss, CellModel, CellPart
-from benchmark.state import State, resume_or_start
+from benchmark.experiment.cell import CellConfig, CellLoss, CellModel, CellPart
+from benchmark.experiment.train_settings import Train
 from benchmark.store import RunFolder
-from benchmark.train_settings import Train
+from benchmark.training.state import State, resume_or_start
 from tests.fuzz.mutations import FUZZ, damaged
 
 CELL = CellConfig(

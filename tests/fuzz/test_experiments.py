@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.config import load_experiment, shipped_experiments
-from benchmark.grid import plan
+from benchmark.experiment.config import load_experiment, shipped_experiments
+from benchmark.experiment.grid import plan
 from benchmark.options import UserError
 from datasets.yaml_text import parse_yaml
 from tests.fuzz.mutations import FUZZ, VALUES, damaged, spoiled

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmark.collecting import report_data
+from benchmark.console.status import print_status
 from benchmark.options import UserError
-from benchmark.status import print_status
 from benchmark.store import RunFolder, Store
 from datasets.cache import prepare
 from datasets.cached_split import CachedSplit

@@ -20,7 +20,7 @@ from benchmark.executors.on_ray.parcel import deliver, pack
 from benchmark.executors.worker import run_job
 from benchmark.options import UserError
 from benchmark.store import RunFolder, write_json
-from benchmark.training import Progress
+from benchmark.training.loop import Progress
 from datasets.base import DATA_VARIABLE
 from datasets.cache import open_cached
 

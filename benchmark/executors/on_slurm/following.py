@@ -21,7 +21,7 @@ from benchmark.executors.on_slurm.task import Task
 from benchmark.options import UserError
 from benchmark.store import RunFolder, read_json, write_json
 from benchmark.tasks import TASKS
-from benchmark.training import Progress
+from benchmark.training.loop import Progress
 
 FOLDER = "slurm"
 RECORD = "tasks.json"

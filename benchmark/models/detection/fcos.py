@@ -16,6 +16,8 @@ from torchvision.models.detection import FCOS, FCOS_ResNet50_FPN_Weights, fcos_r
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
 
+from benchmark.experiment.sizes import smallest_size
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
@@ -41,8 +43,6 @@ from benchmark.models.geometry import centreness
 from benchmark.models.norms import check_momentum
 from benchmark.models.pyramids import MOBILENET_FIRST, from_stride, mobilenet_pyramid
 from benchmark.models.weights import check_weights, load_weights
-from benchmark.sizes import smallest_size
-from benchmark.train_settings import Train
 from losses import get
 
 BOX_LOSS = get("giou")

@@ -23,6 +23,8 @@ from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
 from torchvision.models.vgg import cfgs, make_layers
 
+from benchmark.experiment.sizes import smallest_size
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import DetectionModel, DetectorSpec, Kind, register
 from benchmark.models.dense import selection
 from benchmark.models.norms import check_momentum, check_values
@@ -35,8 +37,6 @@ from benchmark.models.single_shot import (
     check_ssd300_size,
 )
 from benchmark.models.weights import check_weights, load_weights, read_weights
-from benchmark.sizes import smallest_size
-from benchmark.train_settings import Train
 
 LAST_MAP = 13
 """The block of MobileNetV3-Large whose expansion is SSDlite's first map, of stride 16."""

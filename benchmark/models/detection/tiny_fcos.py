@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, sigmoid_focal_loss
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import (
     BoxTerm,
     DetectionLosses,
@@ -25,7 +26,6 @@ from benchmark.models.base import (
 from benchmark.models.geometry import centreness
 from benchmark.models.layers import Residual, conv_bn
 from benchmark.models.norms import check_values
-from benchmark.train_settings import Train
 from losses import get as get_loss
 
 STRIDES = (8, 16)

@@ -15,6 +15,7 @@ from torchvision.models.segmentation import (
     deeplabv3_resnet50,
 )
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import SegmentationModel, register
 from benchmark.models.norms import check_values, set_momentum
 from benchmark.models.segmentation._torchvision import (
@@ -25,7 +26,6 @@ from benchmark.models.segmentation._torchvision import (
 )
 from benchmark.models.weights import load_weights
 from benchmark.options import UserError
-from benchmark.train_settings import Train
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from benchmark.experiment.sizes import smallest_size
+from benchmark.experiment.train_settings import Train
 from benchmark.models.base import ModelSpec, SegmentationModel, register
 from benchmark.models.norms import check_values
 from benchmark.models.weights import check_weights, load_weights
 from benchmark.options import UserError, suggest
-from benchmark.sizes import smallest_size
-from benchmark.train_settings import Train
 
 TIMM = "tu-"
 """Start of an encoder's name that stands for any network of timm: ``tu-mobilenetv3_small_100``."""

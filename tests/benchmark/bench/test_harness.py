@@ -7,7 +7,7 @@ import re
 from rich.console import Console
 
 from benchmark.bench import harness
-from benchmark.config import Experiment
+from benchmark.experiment.config import Experiment
 
 NUMBER = r"\s(\d+\.?\d*(?:e[+-]\d+)?)\b"
 

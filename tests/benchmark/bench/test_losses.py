@@ -23,7 +23,7 @@ from benchmark.bench.page import speed_page, write_pages
 from benchmark.bench.rows import Row, read_rows, summary_line, write_rows
 from benchmark.bench.timing import Effort, Step, peak_memory, race, speedups
 from benchmark.cli import app
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 from benchmark.options import UserError
 from benchmark.peers import our_mean
 

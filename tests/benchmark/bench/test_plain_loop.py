@@ -15,8 +15,8 @@ from benchmark.bench.plain_loop import (
     read_annotation,
     training_transforms,
 )
+from benchmark.experiment.train_settings import Train
 from benchmark.models import MODELS
-from benchmark.train_settings import Train
 from datasets import DATASETS
 
 CPU = torch.device("cpu")

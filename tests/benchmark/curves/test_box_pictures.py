@@ -6,7 +6,7 @@ import pytest
 from benchmark.curves import box_arrows, box_placements
 from benchmark.curves.box_paths import FAMILY, PATHS, SIDE, TARGET, follow
 from benchmark.curves.lineup import each, pick
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 
 
 def test_iou_on_each_path_is_the_overlap_of_squares():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.curves.evaluate import box_loss, mask_loss
-from benchmark.loss_spec import NamedLoss, load_loss
+from benchmark.experiment.loss_spec import NamedLoss, load_loss
 from benchmark.options import UserError
 from losses import BoxLoss
 

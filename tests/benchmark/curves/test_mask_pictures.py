@@ -8,7 +8,7 @@ import pytest
 from benchmark.curves import scenes, share
 from benchmark.curves.lineup import each
 from benchmark.curves.pixel import pixel_curves
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 
 MASKS = pytest.mark.parametrize("named", each("mask"), ids=lambda named: named.label)
 

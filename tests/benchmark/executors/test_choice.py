@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.config import load_experiment
-from benchmark.entries import Choice
 from benchmark.executors import EXECUTORS, Resources
 from benchmark.executors.choice import OPTIONS, make_executor
 from benchmark.executors.local import LocalExecutor
-from benchmark.grid import plan
+from benchmark.experiment.config import load_experiment
+from benchmark.experiment.entries import Choice
+from benchmark.experiment.grid import plan
 from benchmark.options import UserError, option_fields
 
 ROOT = Path(__file__).parents[3]

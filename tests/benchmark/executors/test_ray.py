@@ -16,12 +16,12 @@ import yaml
 
 from benchmark.bench.faults_grid import results
 from benchmark.bench.ray_cluster import Nodes, nodes_here
-from benchmark.cell import CellPart
-from benchmark.entries import Choice
 from benchmark.executors import EXECUTORS, Event, Job, Resources
 from benchmark.executors.choice import make_executor
 from benchmark.executors.local import LocalExecutor
 from benchmark.executors.ray import RayExecutor
+from benchmark.experiment.cell import CellPart
+from benchmark.experiment.entries import Choice
 from benchmark.options import UserError
 from benchmark.store import RunFolder, Store
 

@@ -16,13 +16,13 @@ import pytest
 import torch
 import yaml
 
-from benchmark.cell import CellConfig
 from benchmark.executors import Event, Job, Resources
 from benchmark.executors.slurm import SlurmExecutor
+from benchmark.experiment.cell import CellConfig
 from benchmark.options import UserError
 from benchmark.runner import open_dataset, prepare_splits
 from benchmark.store import RunFolder
-from benchmark.training import train_cell
+from benchmark.training.loop import train_cell
 from datasets.cache import CachedSplit, open_cached
 
 ROOT = Path(__file__).parents[3]

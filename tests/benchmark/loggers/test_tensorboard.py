@@ -15,7 +15,7 @@ from benchmark.loggers import LOGGERS, check_loggers
 from benchmark.loggers.tensorboard import TensorBoard
 from benchmark.options import UserError
 from benchmark.store import RunFolder
-from benchmark.training import train_cell
+from benchmark.training.loop import train_cell
 
 
 class Killed(Exception):

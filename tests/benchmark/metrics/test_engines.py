@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmark.bench.evaluator import Content, fabricate
-from benchmark.config import Experiment, load_experiment
+from benchmark.experiment.config import Experiment, load_experiment
 from benchmark.metrics.breakdown import plain
 from benchmark.metrics.detection import AveragePrecision
 from benchmark.metrics.detection_breakdown import detection_breakdown
@@ -21,10 +21,10 @@ from benchmark.metrics.matching import match
 from benchmark.metrics.rle import encode
 from benchmark.options import UserError
 from benchmark.runner import make_jobs, plan_grid
-from benchmark.state import build_model
 from benchmark.store import RunFolder
 from benchmark.tasks.base import normalise
-from benchmark.training import train_cell
+from benchmark.training.loop import train_cell
+from benchmark.training.state import build_model
 from losses import get as get_loss
 
 EXACT = 1e-9

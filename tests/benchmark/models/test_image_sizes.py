@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.loss_parts import LossParts
+from benchmark.experiment.loss_parts import LossParts
+from benchmark.experiment.train_settings import Train
 from benchmark.models import MODELS, ModelSpec
-from benchmark.train_settings import Train
 
 NARROW: dict[str, dict[str, Any]] = {
     "fcos_mobilenet_v3": {"channels": 32, "convolutions": 1},

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.config import Experiment
-from benchmark.grid import plan
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.grid import plan
 from benchmark.models import MODELS, check_network, check_unchanged, find_model, outside_files
 from benchmark.options import UserError
-from benchmark.state import build_model
+from benchmark.training.state import build_model
 
 HEADER = """
 from __future__ import annotations

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models import MODELS
 from benchmark.models.norms import check_values, divide_by_plain_deviation
-from benchmark.train_settings import Train
 
 
 def test_dividing_by_the_plain_deviation_is_torchvisions_norm_without_epsilon():

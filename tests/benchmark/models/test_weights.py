@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import Weights, WeightsEnum
 
-from benchmark.averaging import MovingAverage
 from benchmark.models.weights import check_weights, load_weights, read_weights
 from benchmark.options import UserError
+from benchmark.training.averaging import MovingAverage
 
 
 class Net(nn.Module):

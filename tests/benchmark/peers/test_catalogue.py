@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.listing import LISTINGS
+from benchmark.console.listing import LISTINGS
 from benchmark.peers import PEERS
 from benchmark.peers.catalogue import catalogue_page
 

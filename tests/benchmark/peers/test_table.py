@@ -8,7 +8,7 @@ import inspect
 import pytest
 from torch import nn
 
-from benchmark.loss_spec import load_loss
+from benchmark.experiment.loss_spec import load_loss
 from benchmark.peers import PEERS, UNRELATED
 
 MODULES = {

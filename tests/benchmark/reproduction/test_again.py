@@ -26,7 +26,7 @@ from benchmark.reproduction.again import (
 from benchmark.reproduction.comparison import FIRST_LOSS, Tolerances, numbers, parting
 from benchmark.store import RunFolder, Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
 EXPERIMENT = {
     "name": "small",

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.config import Experiment
 from benchmark.data_alike import data_notes
+from benchmark.experiment.config import Experiment
 from benchmark.options import UserError
 from benchmark.report.data import ReportData
 from benchmark.report.machines import machines

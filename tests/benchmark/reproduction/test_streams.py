@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.loading import training_batches
 from benchmark.models import find_model
 from benchmark.reproduction.streams import HASHED_EPOCHS, Streams, differences
 from benchmark.seeding import stream_seed
-from benchmark.state import resume_or_start
 from benchmark.store import RunFolder
 from benchmark.tasks import TASKS
-from benchmark.training import Progress, train_cell
+from benchmark.training.loading import training_batches
+from benchmark.training.loop import Progress, train_cell
+from benchmark.training.state import resume_or_start
 from losses import BOX, MASK
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import os
 
 import pytest
 
-from benchmark.cell import CellConfig
-from benchmark.config import Experiment
+from benchmark.experiment.cell import CellConfig
+from benchmark.experiment.config import Experiment
 from benchmark.options import UserError
 from benchmark.store import RunFolder, Store, write_atomically, write_json, write_text
 

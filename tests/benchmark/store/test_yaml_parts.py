@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmark.store.yaml_parts import parse_in_parts
 from datasets.yaml_text import parse_yaml
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 KEY = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 VALUE = st.recursive(
     st.none()

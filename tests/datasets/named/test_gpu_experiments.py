@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.config import load_experiment
+from benchmark.experiment.config import load_experiment
 from benchmark.runner import Grid, plan_grid
 
 from .conftest import write_coco

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 import losses
-from benchmark.loss_parts import LossParts
+from benchmark.experiment.loss_parts import LossParts
 from benchmark.models import MODELS
 from losses.base import Activation, Space
 

@@ -16,7 +16,7 @@ from torchvision.models.detection import (
 )
 
 import losses
-from benchmark.loss_parts import LossParts, Weighted
+from benchmark.experiment.loss_parts import LossParts, Weighted
 from benchmark.models import MODELS, rcnn
 from benchmark.models.two_stage import Anchors, RegionPool
 from losses.base import Space

@@ -9,7 +9,7 @@ from torchvision.models.detection import RetinaNet_ResNet50_FPN_Weights
 from torchvision.ops import box_iou
 
 import losses
-from benchmark.loss_parts import LossParts
+from benchmark.experiment.loss_parts import LossParts
 from benchmark.models.detection.retinanet import RetinaNetMobileNetSpec, RetinaNetResNetSpec
 
 SMALL = {"channels": 16, "anchor_size": 2.0}

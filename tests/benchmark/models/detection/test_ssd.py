@@ -12,12 +12,12 @@ from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights, 
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.vgg import cfgs, make_layers
 
-from benchmark.batch import Batch
-from benchmark.loss_parts import LossParts
+from benchmark.experiment.loss_parts import LossParts
+from benchmark.experiment.train_settings import Train
 from benchmark.models.detection.ssd import SSD300Spec, SSDLiteSpec
 from benchmark.models.single_shot import SSD300, hard_negatives
 from benchmark.tasks import TASKS
-from benchmark.train_settings import Train
+from benchmark.training.batch import Batch
 
 
 def test_three_background_boxes_of_highest_loss_for_each_object():

@@ -17,7 +17,7 @@ from torchvision.models.detection import (
 from torchvision.ops import roi_align
 
 import losses
-from benchmark.loss_parts import LossParts, Weighted
+from benchmark.experiment.loss_parts import LossParts, Weighted
 from benchmark.models import MODELS, InstanceModel
 from benchmark.models.instance.mask_rcnn import _pasted
 

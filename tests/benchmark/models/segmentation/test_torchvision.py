@@ -16,10 +16,10 @@ from torchvision.models import (
     segmentation,
 )
 
-from benchmark.batch import Batch
 from benchmark.models import MODELS
 from benchmark.options import UserError
 from benchmark.tasks import TASKS
+from benchmark.training.batch import Batch
 from datasets.sample import IGNORE
 from losses import get
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.experiment.train_settings import Train
 from benchmark.models import MODELS
 from benchmark.models.segmentation.unet import UNetSpec
 from benchmark.options import UserError, build, resolve_options
-from benchmark.train_settings import Train
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 

@@ -1,0 +1,1 @@
+"""What an experiment file says, and the cells that it comes to."""
