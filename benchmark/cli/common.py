@@ -57,6 +57,23 @@ Timeout = Annotated[
     str | None, typer.Option(help="End a run that takes longer, such as 45m or 2h, as failed.")
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
+ExecutorName = Annotated[
+    str | None,
+    typer.Option(help="What trains the runs: local (default), ray or slurm; see the README."),
+]
+Nice = Annotated[int | None, typer.Option(help="Added to the niceness of local runs, 0 to 19.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each run.")]
+Loaders = Annotated[int, typer.Option(min=0, help="Processes that load the samples of each run.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Forget what earlier runs of these cells left.")
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Submit the runs to Slurm and return; see `status --watch`."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the cells and their steps; train nothing.")
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

@@ -12,11 +12,18 @@ from benchmark.cli.common import (
     Cache,
     Config,
     Data,
+    Detach,
     Device,
     DeviceOption,
+    DryRun,
+    ExecutorName,
+    Fresh,
     GpuShare,
+    Loaders,
     Memory,
+    Nice,
     Overrides,
+    Threads,
     Timeout,
     Workers,
     app,
@@ -53,35 +60,21 @@ StoreFolder = Annotated[Path, typer.Argument(help="Results folder of an experime
 def run(
     config: Config,
     overrides: Overrides = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(help="What trains the runs: local (default), ray or slurm; see the README."),
-    ] = None,
+    executor: ExecutorName = None,
     workers: Workers = None,
     device: DeviceOption = Device.auto,
     gpus_per_run: GpuShare = None,
     memory: Memory = None,
     timeout: Timeout = None,
-    nice: Annotated[
-        int | None, typer.Option(help="Added to the niceness of local runs, 0 to 19.")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
-    loaders: Annotated[
-        int, typer.Option(min=0, help="Processes that load the samples of each run.")
-    ] = 0,
+    nice: Nice = None,
+    threads: Threads = 1,
+    loaders: Loaders = 0,
     results: Results = Path("results"),
     cache: Cache = None,
     data: Data = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what earlier runs of these cells left.")
-    ] = False,
-    detach: Annotated[
-        bool,
-        typer.Option("--detach", help="Submit the runs to Slurm and return; see `status --watch`."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the cells and their steps; train nothing.")
-    ] = False,
+    fresh: Fresh = False,
+    detach: Detach = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Train an experiment's grid and report it; running it again continues."""
     use_data(data)
@@ -108,14 +101,9 @@ def run(
         commands.print_plan(console, grid)
         return
     try:
-        machine = commands.Machine(
-            executor=trains,
-            device=commands.pick_device(trains, device),
-            threads=threads,
-            loaders=loaders,
-            cache=cache or results / ".cache",
-            fresh=fresh,
-        )
+        on = commands.pick_device(trains, device)
+        folder = cache or results / ".cache"
+        machine = commands.Machine(trains, on, threads, loaders, folder, fresh)
         failed = commands.run_grid(console, grid, machine)
     except KeyboardInterrupt as stop:
         for note in [*getattr(stop, "__notes__", []), "`run` continues where it was"]:

@@ -63,8 +63,8 @@ def public_mean(
     """A public loss of a whole batch, called as its users call it.
 
     The adapter of :func:`benchmark.experiment.loss_spec.load_loss` may call a loss image by image;
-    this does not, so it costs what the public code costs, and a mean that depends on the batch stays
-    visible.
+    this does not, so it costs what the public code costs, and a mean that depends on the batch
+    stays visible.
 
     Args:
         loss: what ``load_loss`` made of a public loss.
