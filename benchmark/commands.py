@@ -34,6 +34,7 @@ from benchmark.runner import (
     unfinished,
 )
 from benchmark.seeding import stream_seed
+from benchmark.store.at_work import at_work
 from datasets import SPLITS
 from datasets.augment import Augment, Augmentation
 from datasets.cache import open_cached
@@ -120,6 +121,12 @@ def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
     Returns:
         The number of runs without a result; the final runs that wait for a tuning among them.
     """
+    with at_work(grid.store.path):
+        return _go_through(console, grid, machine)
+
+
+def _go_through(console: Console, grid: Grid, machine: Machine) -> int:
+    """See :func:`run_grid`."""
     planned = len(grid.cells)
     if grid.tuning:
         tuned = {table_of(one.cell) for one in grid.tuning}

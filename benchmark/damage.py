@@ -84,8 +84,7 @@ def set_damaged_aside(console: Console, cells: Iterable[PlannedCell]) -> None:
         with folder.lock() as mine:
             if not mine:
                 continue
-            place = folder.path.parents[1] / FOLDER / folder.path.name
-            folder.set_aside(place)
+            place = folder.set_aside(folder.path.parents[1] / FOLDER / folder.path.name)
             folder.plan(planned.cell)
         console.print(
             f"[yellow]damaged[/] {escape(str(folder.path))}: {', '.join(found)}; the run is "

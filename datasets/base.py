@@ -82,7 +82,7 @@ class Dataset(ABC):
     def files(self, sample_id: str) -> list[Path]:
         """The files that this sample is read from; empty for generated data.
 
-        A change of size or modification time of any of them makes a cached copy stale.
+        A change of size or times of any of them makes a cached copy stale.
         """
 
     def problems(self) -> list[str]:

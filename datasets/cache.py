@@ -139,7 +139,11 @@ def _key(dataset: Dataset, split: Split, image_size: tuple[int, int], ids: list[
 
 
 def _stamps(dataset: Dataset, ids: list[str]) -> str:
-    """Digest of what the samples come from: size and time of each file, and the code that reads."""
+    """Digest of what the samples come from: each file's size and times, and the code that reads.
+
+    The time of the last change of a file's entry counts too: a copy can keep the time of its
+    content, as of another file that lay in its place, but not this one.
+    """
     digest = hashlib.sha256()
     for path in code_behind(type(dataset).__module__, build_cache.__module__):
         digest.update(path.read_bytes())
@@ -148,7 +152,8 @@ def _stamps(dataset: Dataset, ids: list[str]) -> str:
             status = path.stat()
         except OSError as error:
             raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+        digest.update(f"{path}\0{status.st_size}\0{times}\n".encode())
     return digest.hexdigest()
 
 

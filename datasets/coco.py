@@ -13,14 +13,12 @@ from pycocotools import mask as coco_mask
 from datasets.base import ADDED, SPLITS, Split, register, resolve_root
 from datasets.classes import check_classes, find_class
 from datasets.coco_index import CocoIndex, annotation_name, index_coco, short
+from datasets.coco_reach import FURTHEST
 from datasets.images import check_size, read_image
 from datasets.objects import AnnotatedObject, build_sample, polygon_mask
 from datasets.run_lengths import expand
 from datasets.sample import DatasetError, Sample
 from datasets.splits import NamedSplits, draw_subset, fill, qualified
-
-FURTHEST = 1e9
-"""Pixels; a coordinate beyond comes from a damaged file and overflows what is computed of it."""
 
 
 @register("coco")

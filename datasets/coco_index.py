@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datasets.coco_reach import box_or_unknown, reach_fault, size_or_unknown
 from datasets.json_cursor import JsonCursor
 from datasets.sample import DatasetError
 
@@ -86,7 +87,8 @@ def index_coco(source: Path) -> CocoIndex:
 
     Raises:
         DatasetError: it cannot be read, does not parse, lacks a list or a field, names an image
-            id twice, or has an annotation of an image that it does not list.
+            id twice, has an annotation of an image that it does not list, or boxes of which many
+            reach far beyond their images.
     """
     try:
         if source.stat().st_size == 0:  # cannot be mapped
@@ -105,6 +107,8 @@ def index_coco(source: Path) -> CocoIndex:
             raise
         raise DatasetError(f"{source}: JSON does not parse ({error})") from error
     owners = _owners(source, text, images, annotations)
+    if fault := reach_fault(_table(annotations.boxes, 4), _table(images.sizes, 2)[owners]):
+        raise DatasetError(f"{source}: {fault}")
     order = np.argsort(owners, kind="stable")
     counts = np.bincount(owners, minlength=len(images.ids))
     return CocoIndex(
@@ -146,16 +150,30 @@ class _Named(_Records):
         self.names.append(record[self._name_key])
 
 
+class _Images(_Named):
+    """Images: their file names, width and height of each in turn."""
+
+    def __init__(self) -> None:
+        super().__init__("file_name")
+        self.sizes = array("d")
+
+    def add(self, record: dict[str, Any]) -> None:
+        super().add(record)
+        self.sizes.extend(size_or_unknown(record))
+
+
 class _Annotations(_Records):
     """Annotations: what can be asked about all of them together."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.boxes = array("d")
         self.maskless: set[int] = set()
         self.has_masks = False
 
     def add(self, record: dict[str, Any]) -> None:
         self.ids.append(record["image_id"])
+        self.boxes.extend(box_or_unknown(record.get("bbox")))
         category = record.get("category_id")
         if record.get("segmentation"):
             self.has_masks = True
@@ -163,9 +181,9 @@ class _Annotations(_Records):
             self.maskless.add(category)
 
 
-def _scan(source: Path, text: str) -> tuple[_Named, _Annotations, _Named]:
+def _scan(source: Path, text: str) -> tuple[_Images, _Annotations, _Named]:
     """Go through the file's lists; what else it holds is skipped."""
-    images, annotations, categories = _Named("file_name"), _Annotations(), _Named("name")
+    images, annotations, categories = _Images(), _Annotations(), _Named("name")
     kept: dict[str, _Named | _Annotations] = {
         "images": images,
         "annotations": annotations,
@@ -225,6 +243,10 @@ def _owners(
             f"not listed, the first is {annotation_name(first)} with image_id {first['image_id']}"
         )
     return owners
+
+
+def _table(numbers: array[float], columns: int) -> npt.NDArray[np.float64]:
+    return np.array(numbers, np.float64).reshape(-1, columns)
 
 
 def _in_bytes(text: str, spans: array[int]) -> npt.NDArray[np.int64]:

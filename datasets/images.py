@@ -16,13 +16,6 @@ from datasets.sample import IGNORE, DatasetError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
-"""What is decoded, whatever a file is called. Pillow knows more; for one it starts Ghostscript."""
-
-PIXELS_VARIABLE = "LOSSBENCH_MAX_PIXELS"
-MAX_PIXELS = 200_000_000
-"""Of one picture, unless :data:`PIXELS_VARIABLE` says otherwise: 600 MB once it is decoded. A file
-of a few kilobytes can claim a hundred times as many."""
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 """What is decoded, whatever the file is called; Pillow would start Ghostscript for EPS."""
 
 PIXELS_VARIABLE = "LOSSBENCH_MAX_PIXELS"

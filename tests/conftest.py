@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,21 @@ def _has_slurm() -> bool:
     return asked.stdout.split() == [socket.gethostname().partition(".")[0]]
 
 
-NEEDS: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "slurm": _has_slurm}
+def _may_mount() -> bool:
+    """Whether this process may mount a file system, as root in most containers may not."""
+    with tempfile.TemporaryDirectory() as place:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", place]
+        if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+            return False
+        subprocess.run(["umount", place], check=True)
+        return True
+
+
+NEEDS: dict[str, Callable[[], bool]] = {
+    "cuda": torch.cuda.is_available,
+    "slurm": _has_slurm,
+    "mount": _may_mount,
+}
 """Marker -> whether this machine has what its tests need."""
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from benchmark.bench.faults_rows import KILLS_CSV, ROUNDS_CSV, Kill, Plan, Round
+from benchmark.environment import in_a_line
 
 STAGES = {
     "start": "before the first run",
@@ -27,7 +28,6 @@ def faults_page(
         environment: as :func:`benchmark.environment.describe` gives it.
         command: the command as typed.
     """
-    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     sound = sum(one.sound for one in rounds)
     lines = [
         "# Kills at random moments",
@@ -39,8 +39,8 @@ def faults_page(
         f"empty cache, and killed by SIGKILL {len(kills)} times in all. Where the runner had been "
         "killed or had ended, `run` was called again at once. At the end of each round `run` was "
         "called once more and left alone, and its results were held against the undisturbed "
-        "grid's: every number of `metrics.json`, `history.csv` and `details.json`, digit for "
-        "digit, but for the times.",
+        "grid's: every number of `metrics.json`, `history.csv`, `details.json` and "
+        "`streams.json`, digit for digit, but for the times.",
         "",
         f"- rounds that came to the same results: {sound} of {len(rounds)}",
         f"- files of results lost: {sum(one.lost for one in rounds)}",
@@ -64,8 +64,7 @@ def faults_page(
         command,
         "```",
         "",
-        f"Done on {environment['cpu']} ({environment['cores']} cores), {environment['system']}, "
-        f"Python {environment['python']}: {packages}.",
+        f"Done on {in_a_line(environment)}.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmark.bench.processes import Usage, measure
 from benchmark.bench.synthetic import Content, build_store
-from benchmark.environment import describe
+from benchmark.environment import describe, in_a_line
 from benchmark.store import write_text
 
 RUN = Path(__file__).parents[2] / "run.py"
@@ -144,9 +144,7 @@ def _page(
         "|--:|--:|---|--:|--:|--:|",
         *rows,
         "",
-        f"Measured once on {environment['cpu']} ({environment['cores']} cores), "
-        f"{environment['system']}, Python {environment['python']}, pandas "
-        f"{environment['packages']['pandas']}. Again with",
+        f"Measured once on {in_a_line(environment, ['pandas'])}. Again with",
         "",
         "```console",
         command,

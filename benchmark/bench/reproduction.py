@@ -34,8 +34,8 @@ class Apart:
             may depend on.
         runs: number of runs that ended in both.
         same: of them, those with not one value different.
-        values: ``value`` (:func:`benchmark.comparison.family`), ``compared``, ``equal`` and
-            ``largest`` of each kind of value that is a number.
+        values: ``value`` (:func:`benchmark.reproduction.comparison.family`), ``compared``,
+            ``equal`` and ``largest`` of each kind of value that is a number.
     """
 
     changed: dict[str, tuple[Any, Any]]
@@ -126,8 +126,8 @@ def _page(found: Sequence[Apart], command: str) -> str:
         "the difference on, and after some hundred steps the same seed is in effect another one. "
         "Below, the same runs in two environments each, with the largest difference of any run. "
         f"`run.py reproduce` takes {MARGIN:g} times the largest of each kind of value, and no less "
-        f"than {FLOOR:g}, as its tolerance where the environment is another one "
-        f"([{MEASURED.name}]({MEASURED.name})), and demands equality where it is not. Metrics are "
+        f"than {FLOOR:g}, as its tolerance where the environment differs in what was changed here "
+        f"([{MEASURED.name}]({MEASURED.name})), and demands equality everywhere else. Metrics are "
         "fractions; the loss of the first epoch differs by a share of itself.",
         "",
         "| changed | from | to | runs | of them the same |",

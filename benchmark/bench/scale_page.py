@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark.bench.scale_rows import Measurement, Weight, exponent
 from benchmark.bench.synthetic import Content
+from benchmark.environment import in_a_line
 
 
 def render(
@@ -32,7 +33,8 @@ def render(
         "",
         "Time and memory of each command in a fresh process, on results folders whose numbers are "
         "invented, with all their files. Seconds from the start of the process to its end; CPU "
-        "seconds that it and those it started computed; most resident memory of them together "
+        "seconds that it and those it started computed, which other programs on the machine change "
+        "little; most resident memory of them together "
         "(10^6 bytes, shared pages counted for each). `collect` is what every report begins with: "
         "all files read into data frames. `run` finds every run done, and writes the whole report "
         "again, charts and `report.json` included.",
@@ -52,15 +54,14 @@ def render(
         *_grown(found, sizes, "peak_mb", ",.0f"),
         "",
         "Growth is the power k of `start + b · runs^k` through the last three sizes: 1 is "
-        "proportional to the number of runs, once the program is loaded.",
+        "proportional to the number of runs, once the program is loaded. It is left out where ten "
+        "times the runs do not take twice as much.",
         "",
         "## The folder",
         "",
         *_weights(weights),
         "",
-        f"Measured once on {environment['cpu']} ({environment['cores']} cores), "
-        f"{environment['system']}, Python {environment['python']}, pandas "
-        f"{environment['packages']['pandas']}. Again with",
+        f"Measured once on {in_a_line(environment, ['pandas'])}. Again with",
         "",
         "```console",
         command,
@@ -84,7 +85,7 @@ def _grown(found: Sequence[Measurement], sizes: Sequence[int], column: str, form
     for step in dict.fromkeys(one.step for one in found):
         own = [values[step, size] for size in sizes]
         growth = exponent(sizes, own)
-        last = "" if math.isnan(growth) else f"{growth:.2f}"
+        last = "" if math.isnan(growth) or own[-1] < 2 * own[-2] else f"{growth:.2f}"
         rows.append(f"| {step} | {' | '.join(format(value, form) for value in own)} | {last} |")
     head = f"| | {' | '.join(f'{size:,} runs' for size in sizes)} | growth |"
     return [head, f"|---|{'--:|' * (len(sizes) + 1)}", *rows]

@@ -251,10 +251,10 @@ def bench_ray(
     ),
 ) -> None:
     """Run an experiment on a Ray cluster on this machine, kill a node, compare the numbers."""
-    from benchmark.bench.ray_blows import bench
-    from benchmark.bench.ray_page import Blows
+    from benchmark.bench.ray.page import Plan
+    from benchmark.bench.ray.run import bench
 
-    blows = Blows(nodes, kills, shared)
+    plan = Plan(nodes, kills, shared)
     command = shlex.join(["python3", *sys.argv])
-    if not bench(console, config, overrides or [], blows, against, out, command):
+    if not bench(console, config, overrides or [], plan, against, out, command):
         raise typer.Exit(1)

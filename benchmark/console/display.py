@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.console.standing import Standing
+from benchmark.console.status import failure_of
 from benchmark.executors import Event
 from benchmark.experiment.quantities import shown_duration
 from benchmark.runner import PlannedCell
@@ -140,7 +141,7 @@ class GridDisplay:
         self.failed += status == "failed"
         self.bar.update(self.task, completed=self.ended)
         if status == "failed":
-            reason = (run.failure() or {}).get("error", "")
+            reason = failure_of(run).get("error", "")
             self._print(f"[red]failed[/] {escape(f'{folder.name}: {reason}')}")
         elif status == "diverged":
             self._print(f"[yellow]diverged[/] {escape(folder.name)}")

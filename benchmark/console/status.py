@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from benchmark.options import UserError
 from benchmark.store import RunFolder, Store
 
 STYLES = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red"}
@@ -33,11 +35,22 @@ def print_status(console: Console, store: Store, only_failures: bool = False) ->
         console.print(f"[red]{escape(name)}[/]: its config.yaml is gone; `run` trains it again")
     failures = [folder for folder, state in states if state == "failed"]
     for folder in failures:
-        failure = folder.failure() or {}
+        failure = failure_of(folder)
         console.print(f"[red]{escape(folder.path.name)}[/]: {escape(failure.get('error', ''))}")
         if failure.get("traceback"):
             console.print(escape(failure["traceback"].rstrip()), style="dim")
     return len(failures)
+
+
+def failure_of(folder: RunFolder) -> dict[str, Any]:
+    """``error`` and ``traceback`` of a run; empty where it did not fail.
+
+    A failure whose file is damaged is one all the same, and hides none of the others.
+    """
+    try:
+        return folder.failure() or {}
+    except UserError as error:
+        return {"error": f"why it failed cannot be read: {error}", "traceback": ""}
 
 
 def _print_runs(console: Console, states: list[tuple[RunFolder, str]]) -> None:
@@ -70,5 +83,4 @@ def _remark(folder: RunFolder) -> str:
     if "diverged_at" in outcome:
         at = outcome["diverged_at"]
         return f"loss or gradient not finite in epoch {at['epoch']}, step {at['step']}"
-    failure = folder.failure()
-    return failure["error"] if failure and not outcome else ""
+    return "" if outcome else failure_of(folder).get("error", "")

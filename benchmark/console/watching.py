@@ -16,37 +16,37 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.console.status import STYLES
+from benchmark.executors.on_slurm.records import submitted
 from benchmark.experiment.cell import CellConfig
 from benchmark.experiment.quantities import shown_duration
 from benchmark.store import RunFolder, Store
+from benchmark.store.at_work import is_at_work
 from benchmark.tasks import TASKS
 
 EVERY = 2.0
 """Seconds between two looks."""
 
-QUIET_LOOKS = 2
-"""Looks in a row without a run at work after which a grid counts as over: between two runs of one
-worker there is a moment without any."""
-
 
 def watch_status(console: Console, store: Store, every: float = EVERY) -> None:
-    """Show the state of the runs until none is at work, or until Ctrl-C; nothing is written.
+    """Show the state of the runs until all is over, or until Ctrl-C; nothing is written.
+
+    It is over when no run is at work, nor a ``run`` command that may start one, and no task of
+    Slurm waits.
 
     Raises:
         UserError: a file of the store is damaged.
     """
     watcher = Watcher(store)
-    quiet = 0
     view = Live(console=console, auto_refresh=False, transient=True)
     with view as live, suppress(KeyboardInterrupt):
-        while quiet < QUIET_LOOKS:
-            watcher.look()
+        watcher.look()
+        while watcher.goes_on:
             live.update(watcher.shown(console.height), refresh=True)
-            quiet = 0 if watcher.running else quiet + 1
-            time.sleep(every if quiet < QUIET_LOOKS else 0)
+            time.sleep(every)
+            watcher.look()
     console.print(watcher.shown(console.height))
-    if not watcher.running:
-        console.print("no run is at work")
+    if not watcher.goes_on:
+        console.print("no run is at work, and no `run` command or task of Slurm that may start one")
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,34 @@ class Watcher:
     Attributes:
         running: the runs at work at the last look.
         counts: state -> number of runs, at the last look.
+        queued: runs that were submitted to Slurm and had not begun, or were interrupted, then.
+        commanded: whether a ``run`` command was at work then.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.running: list[AtWork] = []
         self.counts: Counter[str] = Counter()
+        self.queued = 0
+        self.commanded = False
         self.ended: dict[Path, tuple[str, float]] = {}
         self.cells: dict[Path, CellConfig] = {}
 
     def look(self) -> None:
         """Read the state of all runs."""
+        # First, as a command that ends during the look may have started a run before.
+        self.commanded = is_at_work(self.store.path)
+        waiting = submitted(self.store.path)
         folders = [*self.store.run_folders("tuning"), *self.store.run_folders()]
         states = [(folder, self._state(folder)) for folder in folders]
         self.counts = Counter(state for _, state in states)
         self.running = [self._at_work(folder) for folder, state in states if state == "running"]
+        self.queued = sum(state == "pending" and f.path in waiting for f, state in states)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether something was at work at the last look, or waited for a place."""
+        return bool(self.running or self.queued or self.commanded)
 
     def shown(self, height: int) -> RenderableType:
         """What was seen, in fewer than ``height`` lines."""
@@ -95,10 +108,21 @@ class Watcher:
             for state, number in self.counts.items()
         )
         lines = [Text.from_markup(f"{escape(self.store.path.name)}: {counts}{self._left()}")]
-        room = max(1, height - 4)  # beside that line, a heading, how many more, and a free one
+        lines += [Text(line, style="dim") for line in self._waits_for()]
+        # Beside these lines a heading, how many more there are, and a free one.
+        room = max(1, height - 3 - len(lines))
         if len(self.running) > room:
             lines.append(Text(f"{len(self.running)} at work, {room} of them here:"))
         return Group(*lines, *([self._table(room)] if self.running else []))
+
+    def _waits_for(self) -> list[str]:
+        """What may begin, where it is not at work."""
+        lines = []
+        if self.queued:
+            lines.append(f"{self.queued} submitted to Slurm, not at work (see `squeue --me`)")
+        if self.commanded and not self.running and not self.queued:
+            lines.append("`run` is at work: it prepares the data or the next runs, or reports")
+        return lines
 
     def _state(self, folder: RunFolder) -> str:
         """As :meth:`RunFolder.status`; a run that has ended stays so while its result is there."""

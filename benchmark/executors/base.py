@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from benchmark.experiment.cell import CellConfig
 from benchmark.experiment.protocol import Positive
-from benchmark.experiment.quantities import Bytes, Seconds, shown_seconds
+from benchmark.experiment.quantities import Bytes, Seconds, Share, shown_seconds
 from benchmark.experiment.train_settings import STRICT
 from benchmark.metrics.engines import PYCOCOTOOLS
 from benchmark.training.loop import Progress
@@ -74,7 +74,7 @@ class Resources(BaseModel):
     model_config = STRICT
 
     cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    gpu: Annotated[float, Field(ge=0, le=1)] = 0.0
+    gpu: Share = 0.0
     memory: Bytes | None = None
 
 

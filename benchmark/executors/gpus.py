@@ -23,7 +23,7 @@ class GpuSlots:
 
     Args:
         gpus: their names.
-        share: of a GPU that a run takes, 0 to 1; 0 lets any number of runs share one.
+        share: of a GPU that a run takes, 0 or 0.001 to 1; 0 lets any number of runs share one.
     """
 
     def __init__(self, gpus: list[str], share: float) -> None:

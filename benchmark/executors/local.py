@@ -159,6 +159,8 @@ class _Pool:
         return not lacking
 
     def _start(self, job: Job, gpu: str | None) -> Running:
+        # A run that is killed before it begins would seem to have failed as it did before.
+        RunFolder(job.folder).forget_failure()
         receiving, sending = CONTEXT.Pipe(duplex=False)
         for last in (False, True):
             # A server that was killed since the last start is replaced by one that preloads.

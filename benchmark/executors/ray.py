@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ from benchmark.executors.base import Event, Executor, Job, register_executor
 from benchmark.options import UserError
 
 HOST_AND_PORT = re.compile(r"[^:/\s]+:\d{1,5}")
-PATIENCE = 10.0
-"""Seconds to wait for an answer from a cluster's head."""
 
 
 @register_executor("ray")
@@ -52,6 +49,16 @@ class RayExecutor(Executor):
         if self.address not in ("auto", "local") and not HOST_AND_PORT.fullmatch(self.address):
             raise ValueError(f"address: must be auto, local or HOST:PORT, got '{self.address}'")
 
+    def prepare(self) -> None:
+        """See whether the cluster takes this program, before anything is decoded or cleared.
+
+        Raises:
+            UserError: it cannot be reached, or it refuses.
+        """
+        if self.address != "local":  # that one starts with the runs
+            with self._connected({}):
+                pass
+
     def run(self, jobs: list[Job], on_event: Callable[[Event], None]) -> None:
         """See :class:`Executor`.
 
@@ -72,12 +79,16 @@ class RayExecutor(Executor):
     def _connected(self, runtime_env: dict[str, Any]) -> Iterator[None]:
         import ray
 
+        from benchmark.executors.on_ray.head import knock, resolve
+
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that starts here
-        own: dict[str, Any] = {"include_dashboard": False} if self.address == "local" else {}
         try:
-            _knock(self.address)
+            address = resolve(self.address)
+            own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+            if not own:
+                knock(address)
             ray.init(
-                self.address,
+                address,
                 runtime_env=runtime_env,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -98,15 +109,6 @@ class RayExecutor(Executor):
             ) from None
         finally:
             ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would try for many minutes."""
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", "")  # as Ray does
-    if HOST_AND_PORT.fullmatch(address):
-        host, _, port = address.partition(":")
-        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def check_installed() -> None:

@@ -9,7 +9,7 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PRELOAD = ["benchmark.cli", "benchmark.executors.worker"]
+PRELOAD = ["benchmark.cli", "benchmark.executors.worker", "benchmark.executors.preload"]
 CONTEXT = multiprocessing.get_context("forkserver")
 
 

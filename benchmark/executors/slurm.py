@@ -54,6 +54,11 @@ class SlurmExecutor(Executor):
     cluster: Annotated[str, one_of(CLUSTERS)] = "slurm"
 
     def __post_init__(self) -> None:
+        if self.detach and not CLUSTERS[self.cluster].lasting:
+            raise ValueError(
+                f"detach (--detach): tasks of executor.cluster={self.cluster} end with the command "
+                "that started them; leave it away, or submit to Slurm"
+            )
         if self.resources.gpu not in (0, 1):
             raise ValueError(
                 "resources.gpu: must be 0 or 1 for Slurm, which hands out whole GPUs, got "
@@ -88,17 +93,20 @@ class SlurmExecutor(Executor):
             UserError: the cluster refuses the jobs.
         """
         follower = Follower(self._cluster(), self.timeout, on_event)
-        follower.take(jobs)
+        follower.take(jobs, self.poll)
         if self.detach:
             follower.submit()
             return
         try:
             follower.follow(self.poll)
         except BaseException as error:
-            follower.cancel()
+            staying = follower.cancel()
             error.add_note(
-                "the runs were taken off the cluster; with --detach they would stay there"
+                "the runs that this command submitted were taken off the cluster; with --detach "
+                "they would stay there"
             )
+            if staying:
+                error.add_note(f"{staying} run(s) that an earlier command submitted stay there")
             raise
 
     def _cluster(self) -> Cluster:

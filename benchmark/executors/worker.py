@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing import connection, parent_process
+from typing import Any
 
 # Without it cuBLAS may add in another order each time; read when CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -85,7 +86,9 @@ def _train(job: Job, folder: RunFolder, watch: Callable[[Progress], None]) -> in
         device = torch.device(job.device)
         splits = {name: open_cached(path) for name, path in job.splits.items()}
         data = {name: split.fingerprint for name, split in splits.items()}
-        folder.begin(job.cell, {**environment.describe(device), "data": data})
+        described = {**environment.describe(device), "evaluator": job.evaluator, "data": data}
+        _forget_other_environment(folder, described)
+        folder.begin(job.cell, described)
         loggers = [LOGGERS[name](job.cell, job.folder) for name in job.logging]
         train_cell(
             job.cell,
@@ -107,6 +110,31 @@ def _train(job: Job, folder: RunFolder, watch: Callable[[Progress], None]) -> in
         folder.fail(f"{type(error).__name__}: {error}", traceback.format_exc())
         return FAILED
     return 0
+
+
+def _forget_other_environment(folder: RunFolder, described: dict[str, Any]) -> None:
+    """Remove a checkpoint of epochs that other rounding made, and say so.
+
+    The results of a run are those of one environment, the one that is written down.
+    """
+    if not folder.checkpoint.exists():
+        return
+    try:
+        known = folder.environment()
+    except UserError:  # cut short
+        known = None
+    if known is None:
+        reasons = ["environment.json does not tell it"]
+    else:
+        changed = environment.differences(known, described)
+        reasons = [
+            f"{key}: then {changed[key][0]}, now {changed[key][1]}"
+            for key in environment.rounds_otherwise(changed)
+        ]
+    if reasons:
+        why = "; ".join(reasons)
+        print(f"{folder.checkpoint} is of another environment ({why}); starting from epoch 1")
+        folder.checkpoint.unlink()
 
 
 def _die_with_parent() -> None:

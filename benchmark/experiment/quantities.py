@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 BYTES = {
@@ -13,6 +14,12 @@ BYTES = {
     **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
 }
+LONGEST = 10 * 365 * SECONDS["d"]
+"""Seconds: the clocks that programs are woken by go no further than some hundred years."""
+LARGEST = BYTES["tib"] * 1024
+"""Bytes; no machine has as many."""
+SMALLEST_SHARE = 0.001
+"""Of a GPU: no more runs fit on one, whatever they do."""
 NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
@@ -44,13 +51,23 @@ def _parse(value: Any, units: dict[str, int], allowed: str, several: bool) -> An
             break
         total += float(found[1]) * units[found[2]]
         end = found.end()
-    if not end or end != len(value):
+    if not end or end != len(value) or not math.isfinite(total):
         raise ValueError(f"must be {allowed}")
     return total
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+def _check_share(value: float) -> float:
+    if 0 < value < SMALLEST_SHARE:
+        raise ValueError(f"must be 0, or from {SMALLEST_SHARE:g} to 1")
+    return value
+
+
+Seconds = Annotated[
+    float, BeforeValidator(parse_seconds), Field(gt=0, le=LONGEST, allow_inf_nan=False)
+]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=LARGEST)]
+Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_check_share)]
+"""Of a GPU that a run takes."""
 
 
 def shown_seconds(seconds: float) -> str:

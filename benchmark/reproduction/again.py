@@ -16,12 +16,14 @@ from benchmark.environment import differences, rounds_otherwise
 from benchmark.executors import Event, Job
 from benchmark.executors.local import LocalExecutor
 from benchmark.experiment.cell import CellConfig, CellLoss
+from benchmark.metrics.engines import ENGINES, PYCOCOTOOLS
 from benchmark.options import UserError, look_up
 from benchmark.reproduction.comparison import Tolerances, differing, family, gap, numbers, parting
 from benchmark.reproduction.data_check import changed, seen_by
 from benchmark.reproduction.streams import differences as stream_differences
 from benchmark.runner import open_dataset, pick_device, prepare_splits, trivial_metrics
 from benchmark.store import RunFolder
+from benchmark.store.bounds import check_bounds
 from datasets.cache import open_cached
 from losses import BOX, CLASSIFICATION, MASK
 
@@ -30,59 +32,89 @@ def reproduce(console: Console, run_dir: Path, device: str, cache: Path | None) 
     """Run the cell of ``run_dir`` again in a temporary folder; True where the results agree.
 
     In the environment of then they must agree bit for bit. In another one, whose differences are
-    printed, they may lie as far apart as was measured between environments; see
-    :class:`benchmark.comparison.Tolerances`. Where they do not agree, a table shows both values.
+    printed, they may lie as far apart as was measured between environments that differ so; see
+    :class:`benchmark.reproduction.comparison.Tolerances`. Where they do not agree, a table shows
+    both values.
 
     Raises:
-        UserError: the folder holds no ended run, or the data are not those of then.
+        UserError: the folder holds no ended run, or leads out of itself, one of its files is
+            damaged, or the data are not those of then.
     """
-    old = RunFolder(run_dir)
-    cell = old.config()
-    expected = old.outcome()
-    if expected is None:
-        raise UserError(f"{run_dir}: this run has not ended, so there is nothing to compare with")
-    environment = old.environment()
-    if environment is None:
-        raise UserError(f"{run_dir}: has no environment.json, which says what it was trained on")
+    stored = Stored.read(run_dir)
+    old, cell, environment = stored.folder, stored.cell, stored.environment
     with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
         new = RunFolder(Path(temporary) / "run")
-        found = _train_again(console, old, new, device, cache or Path(temporary) / "cache")
-        then, now = numbers(old, expected), numbers(new, found)
-        parted = parting(old.history(), new.history())
+        found = _train_again(console, stored, new, device, cache or Path(temporary) / "cache")
+        then, now = numbers(old, stored.outcome), numbers(new, found)
+        parted = parting(stored.history, new.history())
         elsewhere = differences(environment, new.environment() or {})
-        fed = stream_differences(old.streams(), new.streams())
+        fed = stream_differences(stored.streams, new.streams())
     for key, (was, is_now) in elsewhere.items():
         console.print(escape(f"{key}: then {was}, now {is_now}"))
     comparison = Comparison(then, now, parted, rounds_otherwise(elsewhere))
     if not comparison.differing and parted is None:
-        _print_identical(console, comparison, bool(elsewhere))
+        _print_identical(console, comparison)
         return True
     if fed:
         console.print(f"not trained on the same: {', '.join(fed)}")
-    agrees = _print_differing(console, comparison, Tolerances.measured())
+    agrees = _print_differing(console, comparison, Tolerances.measured(comparison.excuses))
     _print_loss_version(console, cell)
     return agrees
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A run that has ended, with all of its files that are compared."""
+
+    folder: RunFolder
+    cell: CellConfig
+    outcome: dict[str, Any]
+    environment: dict[str, Any]
+    history: list[dict[str, float]]
+    streams: dict[str, Any] | None
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Stored:
+        """All at once, so that what cannot be read is said before anything is trained."""
+        check_bounds(run_dir)
+        folder = RunFolder(run_dir)
+        cell, outcome, environment = folder.config(), folder.outcome(), folder.environment()
+        if outcome is None:
+            raise UserError(
+                f"{run_dir}: this run has not ended, so there is nothing to compare with"
+            )
+        if environment is None:
+            raise UserError(
+                f"{run_dir}: has no environment.json, which says what it was trained on"
+            )
+        history, streams = folder.history(), folder.streams()
+        return cls(folder, cell, outcome, environment, history, streams)
+
+
 def _train_again(
-    console: Console, old: RunFolder, new: RunFolder, device: str, cache: Path
+    console: Console, stored: Stored, new: RunFolder, device: str, cache: Path
 ) -> dict[str, Any]:
-    """Train the cell of one folder in the other, on the same kind of device, and as many threads.
+    """Train a stored cell in another folder, on the same kind of device, and as many threads.
+
+    Average precision is computed by the program that computed it then.
 
     Returns:
         The outcome.
     """
-    cell, environment = old.config(), old.environment() or {}
+    cell, environment = stored.cell, stored.environment
+    evaluator = environment.get("evaluator", PYCOCOTOOLS)
+    where = str(stored.folder.path / "environment.json")
+    look_up(ENGINES, evaluator, "evaluator", where)()  # says so if it is not installed
     if device == "auto":
         device = "cpu" if environment.get("device") == "cpu" else "cuda"
     device = pick_device(device)
     with shown_warnings(console):
         splits = prepare_splits(open_dataset(cell.dataset), cell.train.image_size, cache)
-    _check_data(old, cell, splits)
+    _check_data(stored.folder, cell, splits)
     trivial = trivial_metrics(cell, splits) if cell.stage == "final" else {}
     threads = environment.get("threads", 1)
-    name = old.path.name
-    _train(console, Job(cell, new.path, splits, device, threads, trivial=trivial), name)
+    job = Job(cell, new.path, splits, device, threads, trivial=trivial, evaluator=evaluator)
+    _train(console, job, stored.folder.path.name)
     outcome = new.outcome()
     if outcome is None:
         raise UserError(f"the run failed: {(new.failure() or {}).get('error')}")
@@ -141,8 +173,8 @@ def _train(console: Console, job: Job, name: str) -> None:
         LocalExecutor(1).run([job], watch)
 
 
-def _print_identical(console: Console, comparison: Comparison, elsewhere: bool) -> None:
-    where = ", in another environment" if elsewhere else ""
+def _print_identical(console: Console, comparison: Comparison) -> None:
+    where = ", in another environment" if comparison.excuses else ""
     console.print(
         f"[green]reproduced[/]: all {len(comparison.then)} values and the history are "
         f"bit-identical{where}"
@@ -168,6 +200,9 @@ def _print_differing(console: Console, comparison: Comparison, tolerances: Toler
             f"[red]not reproduced[/]: {of}, and nothing that rounding depends on is known to have "
             "changed; the code may have"
         )
+    elif tolerances.unmeasured:
+        kinds = escape(", ".join(tolerances.unmeasured))
+        console.print(f"[red]not reproduced[/]: {of}, and no tolerance was measured for {kinds}")
     elif beyond:
         console.print(f"[red]not reproduced[/]: {of}, {len(beyond)} by more than the tolerance")
     else:
@@ -175,7 +210,7 @@ def _print_differing(console: Console, comparison: Comparison, tolerances: Toler
             f"[green]reproduced within the tolerance[/]: {of}, none by more than environments "
             f"were measured to explain; {escape(', '.join(comparison.excuses))} changed"
         )
-    return bool(comparison.excuses) and not beyond
+    return bool(comparison.excuses) and not tolerances.unmeasured and not beyond
 
 
 def _signed(name: str, then: Any, now: Any) -> str:

@@ -8,7 +8,7 @@ measured, see :class:`Tolerances`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def parting(then: list[dict[str, float]], now: list[dict[str, float]]) -> str | None:
     """Where two histories part, as ``epoch 3, grad_norm``; None where they never do.
 
-    Times are passed over, and columns that only ``now`` has.
+    Times are passed over, and columns that only ``now`` has; without a row in ``then``, whose
+    file may have been deleted, there is nothing to hold against.
     """
     later = {int(row["epoch"]): row for row in now}
     for row in then:
@@ -65,7 +66,8 @@ def parting(then: list[dict[str, float]], now: list[dict[str, float]]) -> str | 
         for name, value in row.items():
             if name not in TIMES and not _same(value, later.get(epoch, {}).get(name)):
                 return f"epoch {epoch}, {name}"
-    return None
+    added = sorted(later.keys() - {int(row["epoch"]) for row in then})
+    return f"epoch {added[0]}, epoch" if then and added else None
 
 
 def _same(then: Any, now: Any) -> bool:
@@ -86,6 +88,23 @@ def gap(name: str, then: Any, now: Any) -> float | None:
     return abs(now - then) / abs(then) if then else None
 
 
+def _measurements(file: Path) -> list[tuple[frozenset[str], str, float]]:
+    """What was changed, the kind of value and its largest difference, of each row."""
+    if not file.exists():
+        return []
+    try:
+        with file.open(newline="", encoding="utf-8") as handle:
+            return [
+                (frozenset(row["changed"].split()), row["value"], float(row["largest"]))
+                for row in csv.DictReader(handle)
+            ]
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise UserError(
+            f"{file}: is damaged ({error!r}); measure it again with `run.py bench reproduction`, "
+            "or delete it: then all values must be equal"
+        ) from None
+
+
 def family(name: str) -> str:
     """The name with ``<class>`` for the class that a metric is of: one limit holds for all."""
     metric, of_class, _ = name.partition("/")
@@ -99,31 +118,30 @@ class Tolerances:
     Attributes:
         limits: :func:`family` of a value -> the largest :func:`gap` allowed: :data:`MARGIN` times
             the largest that was measured, and no less than :data:`FLOOR`.
+        unmeasured: what changed and was changed in no measurement; then there are no limits.
     """
 
     limits: Mapping[str, float]
+    unmeasured: tuple[str, ...] = ()
 
     @classmethod
-    def measured(cls, file: Path = MEASURED) -> Tolerances:
-        """Those of a ``tolerances.csv``; without the file none, so that all must be equal.
+    def measured(cls, changed: Collection[str], file: Path = MEASURED) -> Tolerances:
+        """Those of a ``tolerances.csv`` for environments that differ in the properties ``changed``.
+
+        Where one of these was changed in no measurement, or without the file, there are none: all
+        must be equal.
 
         Raises:
             UserError: the file is damaged.
         """
-        if not file.exists():
-            return cls({})
         limits: dict[str, float] = {}
-        try:
-            with file.open(newline="", encoding="utf-8") as handle:
-                for row in csv.DictReader(handle):
-                    known = limits.get(row["value"], FLOOR)
-                    limits[row["value"]] = max(known, MARGIN * float(row["largest"]))
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
-            raise UserError(
-                f"{file}: is damaged ({error!r}); measure it again with `run.py bench "
-                "reproduction`, or delete it: then all values must be equal"
-            ) from None
-        return cls(limits)
+        kinds: set[str] = set()
+        for row_kinds, value, largest in _measurements(file):
+            if not row_kinds.isdisjoint(changed):
+                kinds |= row_kinds
+                limits[value] = max(limits.get(value, FLOOR), MARGIN * largest)
+        unmeasured = tuple(name for name in changed if name not in kinds)
+        return cls({} if unmeasured else limits, unmeasured)
 
     def allow(self, name: str, then: Any, now: Any) -> bool:
         """Whether two values are no further apart than environments explain."""

@@ -89,8 +89,7 @@ def seen_by(folder: RunFolder) -> dict[str, str]:
     """Split -> fingerprint of what a run saw, as far as anything is left of it."""
     if folder.outcome() is None and not folder.checkpoint.exists():
         return {}
-    data = (folder.environment() or {}).get("data")
-    return data if isinstance(data, dict) else {}
+    return (folder.environment() or {}).get("data") or {}
 
 
 def _fingerprint(

@@ -11,14 +11,24 @@ without ``cells.txt``. Files of an older form are read through :mod:`benchmark.m
 """
 
 from benchmark.store.experiment_folder import STAGE_FOLDER, Store
-from benchmark.store.files import TEMPORARY, read_json, write_atomically, write_json, write_text
+from benchmark.store.files import (
+    ARRIVING,
+    TEMPORARY,
+    forget_arrivals,
+    read_json,
+    write_atomically,
+    write_json,
+    write_text,
+)
 from benchmark.store.run_folder import RunFolder
 
 __all__ = [
+    "ARRIVING",
     "STAGE_FOLDER",
     "TEMPORARY",
     "RunFolder",
     "Store",
+    "forget_arrivals",
     "read_json",
     "write_atomically",
     "write_json",

@@ -36,9 +36,9 @@ def check_bounds(folder: Path) -> None:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What a folder holds; nothing where a run that is at work has just removed it."""
+    """What a folder holds; nothing where it is none, or a run at work has just removed it."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []

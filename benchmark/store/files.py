@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,15 @@ DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's where PyYAML was built with it."""
 TEMPORARY = ".*." + "[0-9a-f]" * 32 + ".*"
 """How the files are called that :func:`write_atomically` has not yet moved to their place."""
+
+ARRIVING = ".arriving-"
+"""How the names of folders begin in which files from another machine wait for their place."""
+
+
+def forget_arrivals(folder: Path) -> None:
+    """Remove what a process that was killed left half delivered; the caller holds the lock."""
+    for leftover in folder.glob(f"{ARRIVING}*"):
+        shutil.rmtree(leftover)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], durable: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The form of what a run leaves: whether ``metrics.json`` and ``details.json`` can be read on.
+"""The form of what a run leaves: whether its JSON files can be read on.
 
 The checks look at names, types and lengths, so that whoever reads a run later need not.
 """
@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from benchmark.experiment.plain_words import shown
+from datasets.base import SPLITS
 from datasets.classes import CONTROL
 
 STATUSES = ("done", "diverged")
@@ -96,6 +97,41 @@ def environment_fault(environment: Mapping[str, Any]) -> str:
     threads = environment.get("threads", 1)
     if type(threads) is not int or threads < 1:
         return f"'threads' must be a whole number from 1, not {shown(threads)}"
+    evaluator = environment.get("evaluator", "")
+    if not isinstance(evaluator, str):
+        return f"'evaluator' must be a name, not {shown(evaluator)}"
+    return _data_fault(environment.get("data"))
+
+
+def _data_fault(data: Any) -> str:
+    """Of the fingerprints by split; null and absent mean that there were none yet."""
+    if data is None:
+        return ""
+    if not isinstance(data, dict):
+        return f"'data' must be a mapping, not {shown(data)}"
+    for split, seen in data.items():
+        if split not in SPLITS:
+            return f"'data' knows {', '.join(SPLITS)}, not {shown(split)}"
+        if not isinstance(seen, str):
+            return f"'data.{split}' must be text, not {shown(seen)}"
+    return ""
+
+
+def streams_fault(streams: Mapping[str, Any]) -> str:
+    """What is wrong with the content of ``streams.json``; "" where nothing is."""
+    if not isinstance(streams.get("weights"), str):
+        return "'weights' must be text"
+    rows = streams.get("epochs")
+    if not isinstance(rows, list):
+        return "'epochs' must be a list"
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            return f"'epochs.{place}' must be a mapping"
+        if type(row.get("epoch")) is not int:
+            return f"'epochs.{place}.epoch' must be a whole number"
+        for key in ("batches", "images"):
+            if not isinstance(row.get(key), str):
+                return f"'epochs.{place}.{key}' must be text"
     return ""
 
 

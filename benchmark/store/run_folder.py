@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmark.options import UserError, explain
 from benchmark.store.files import (
     TEMPORARY,
     compact_json,
+    forget_arrivals,
     read_json,
     to_yaml,
     write_atomically,
@@ -32,6 +34,7 @@ from benchmark.store.recorded import (
     environment_fault,
     failure_fault,
     outcome_fault,
+    streams_fault,
 )
 from benchmark.store.yaml_parts import parse_in_parts
 
@@ -94,6 +97,7 @@ class RunFolder:
         self.forget_failure()
         for leftover in self.path.glob(TEMPORARY):  # nobody writes here but who holds the lock
             leftover.unlink(missing_ok=True)
+        forget_arrivals(self.path)
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Replace the history by these rows, one an epoch; they need not share all columns."""
@@ -133,8 +137,7 @@ class RunFolder:
 
     def streams(self) -> dict[str, Any] | None:
         """What :meth:`write_streams` wrote, or None: runs from before there were hashes."""
-        file = self.path / "streams.json"
-        return read_json(file) if file.exists() else None
+        return self._read("streams.json", streams_fault)
 
     def environment(self) -> dict[str, Any] | None:
         """What the run ran on, or None before it began."""
@@ -214,19 +217,34 @@ class RunFolder:
         with self.lock() as mine:
             return not mine
 
-    def set_aside(self, place: Path) -> None:
-        """Move all but the lock to another folder, in place of what lies there."""
-        if place.exists():
-            shutil.rmtree(place)
-        place.mkdir(parents=True)
-        for item in self.path.iterdir():
-            if item.name != ".lock":
-                item.replace(place / item.name)
+    def set_aside(self, place: Path) -> Path:
+        """Move all but the lock to another folder, ``metrics.json`` first.
+
+        Returns:
+            The new folder: ``place``, or where that exists the first of ``place-2``,
+            ``place-3``, ... that does not.
+        """
+        numbered = (place.with_name(f"{place.name}-{number}") for number in count(2))
+        free = next(folder for folder in chain([place], numbered) if not folder.exists())
+        free.mkdir(parents=True)
+        for item in self._contents():
+            item.replace(free / item.name)
+        return free
 
     def clear(self) -> None:
         """Remove all that earlier runs of the cell left; the lock stays with who holds it."""
-        for item in self.path.glob("*"):
+        for item in self._contents():
             if item.is_dir():  # of a logger
                 shutil.rmtree(item)
-            elif item.name != ".lock":
+            else:
                 item.unlink()
+
+    def _contents(self) -> list[Path]:
+        """All that lies here but the lock, in the order in which it has to go.
+
+        What is left when a kill comes in between must not pass for a run that has ended, nor for
+        one to be continued.
+        """
+        order = {"metrics.json": 0, self.checkpoint.name: 1}
+        items = (item for item in self.path.iterdir() if item.name != ".lock")
+        return sorted(items, key=lambda item: order.get(item.name, len(order)))

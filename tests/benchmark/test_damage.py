@@ -103,12 +103,14 @@ def test_a_damaged_run_is_kept_beside_the_runs_and_planned_again(ended, tmp_path
     assert str(kept) in text
 
 
-def test_what_was_set_aside_last_takes_the_place_of_what_was_before(ended, tmp_path):
-    for content in ("{", "{{"):
+def test_what_is_set_aside_later_lies_beside_what_was_before(ended, tmp_path):
+    name = ended.folder.path.name
+    contents = {name: "{", f"{name}-2": "{{", f"{name}-3": "{{{"}
+    for place, content in contents.items():
         (ended.folder.path / "metrics.json").write_text(content)
-        look(ended)
-        kept = tmp_path / "damaged" / ended.folder.path.name
-        assert (kept / "metrics.json").read_text() == content
+        assert str(tmp_path / "damaged" / place) in look(ended)
+    for place, content in contents.items():
+        assert (tmp_path / "damaged" / place / "metrics.json").read_text() == content
 
 
 def test_a_run_that_somebody_else_is_at_work_on_is_left_to_them(ended):

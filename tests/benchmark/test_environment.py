@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,14 @@ def test_instructions_that_a_variable_forbids_are_noted():
     assert other["capability"] != here["capability"]
     changed = differences(here, other)
     assert changed["capability"] == (here["capability"], other["capability"])
-    assert {"capability", "variables"} <= set(rounds_otherwise(changed))
+    assert rounds_otherwise(changed) == ["capability"]
+
+
+def test_a_variable_whose_effect_is_not_seen_elsewhere_is_a_difference():
+    one, other = {"MKL_CBWR": "AVX2"}, {"MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    found = differences({"variables": one}, {"variables": other})
+    assert found == {"variables": (one, other)}
+    assert rounds_otherwise(found) == ["variables"]
 
 
 @pytest.fixture
@@ -77,6 +85,56 @@ def test_changes_of_the_code_have_a_hash_of_their_own(clone):
     assert first != second
     (clone / "run.py").write_text("two\n")
     assert state() == (dirty, first)
+
+
+def test_code_that_git_does_not_know_of_counts(clone):
+    commit, _ = state()
+    (clone / "losses").mkdir()
+    new = clone / "losses" / "own.py"
+    new.write_text("one\n")
+    dirty, first = state()
+    assert dirty == f"{commit}+changes"
+    new.write_text("two\n")
+    second = state()[1]
+    new.rename(clone / "losses" / "other.py")
+    third = state()[1]
+    (clone / "run.py").write_text("two\n")
+    assert len({first, second, third, state()[1]}) == 4
+    (clone / ".gitignore").write_text("other.py\n")
+    (clone / "notes.txt").write_text("no code\n")
+    (clone / "run.py").write_text("one\n")
+    assert state() == (commit, None)
+
+
+def test_of_a_large_file_that_git_does_not_know_of_the_size_counts(clone, monkeypatch):
+    monkeypatch.setattr(environment, "LARGEST", 3)
+    (clone / "datasets").mkdir()
+    found = []
+    for content in ("1234", "4321", "12345"):
+        (clone / "datasets" / "archive").write_text(content)
+        found.append(state()[1])
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_pipe_that_git_does_not_know_of_is_not_waited_on(clone):
+    (clone / "losses").mkdir()
+    os.mkfifo(clone / "losses" / "pipe")
+    (clone / "losses" / "gone.py").symlink_to("nowhere")
+    assert state()[1] is not None
+
+
+def test_what_is_installed_beyond_the_least_is_noted(monkeypatch):
+    installed = {"pillow", "safetensors", "timm", "torch"}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return f"1 of {name}"
+
+    monkeypatch.setattr(environment, "version", version)
+    assert describe(CPU)["packages"] == {name: f"1 of {name}" for name in installed}
+    installed |= {"faster-coco-eval", "segmentation-models-pytorch"}
+    assert set(describe(CPU)["packages"]) == installed
 
 
 def test_a_change_of_what_is_no_code_has_no_hash(clone):

@@ -195,6 +195,19 @@ def test_different_requests_do_not_share_a_folder(source, tmp_path):
     assert prepare_quietly(*requests[0], cache).folder not in folders
 
 
+def test_other_content_of_the_same_size_and_time_makes_it_stale(source, tmp_path):
+    dataset, cache = Files(str(source)), tmp_path / "cache"
+    old = prepare_quietly(dataset, "train", (20, 30), cache).fingerprint
+    path = source / "train-2.npz"
+    with np.load(path) as stored:
+        arrays = {**stored, "image": 255 - stored["image"]}
+    status = path.stat()
+    np.savez(path, **arrays)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert prepare_quietly(dataset, "train", (20, 30), cache).fingerprint != old
+
+
 @pytest.mark.parametrize("change", ["time", "size"])
 def test_a_changed_file_makes_it_stale(source, tmp_path, change):
     dataset, cache = Files(str(source)), tmp_path / "cache"

@@ -9,12 +9,17 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+EXAMPLES = os.environ.get("LOSSBENCH_FUZZ")
 FUZZ = settings(
     deadline=None,
-    max_examples=int(os.environ.get("LOSSBENCH_FUZZ", "25")),
+    max_examples=int(EXAMPLES or 25),
+    derandomize=not EXAMPLES,
     suppress_health_check=list(HealthCheck),
 )
-"""A few examples a test, or as many as ``LOSSBENCH_FUZZ`` says."""
+"""A few examples a test, the same in every run; or as many as ``LOSSBENCH_FUZZ`` says, others each
+time."""
+FEW = settings(FUZZ, max_examples=int(EXAMPLES or 3))
+"""For what takes a second an example."""
 
 SCALARS = st.one_of(
     st.none(),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from datasets import DATASETS, SPLITS, Dataset
 from datasets.sample import DatasetError
-from tests.bad_input_worlds import COUNT, XML, coco_content, mask, picture
+from tests.bad_input.worlds import COUNT, XML, coco_content, mask, picture
 from tests.fuzz.mutations import FUZZ, damaged, spoiled
 
 Make = Callable[[], Dataset]

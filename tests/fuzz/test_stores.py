@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,15 +19,13 @@ from benchmark.store import RunFolder, Store
 from datasets.cache import prepare
 from datasets.cached_split import CachedSplit
 from datasets.shapes import Shapes
-from tests.bad_input_worlds import experiment, fabricated
+from tests.fuzz.furnished import OF_A_RUN, content_of, furnished, holding, written
 from tests.fuzz.mutations import FUZZ, damaged, spoiled
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("store")
-    experiment()(folder)
-    return fabricated(folder / "results", folder / "small.yaml")
+    return furnished(tmp_path_factory.mktemp("store"))
 
 
 def look(store: Store) -> str:
@@ -41,43 +36,43 @@ def look(store: Store) -> str:
     except UserError as error:
         return str(error)
     assert len(data.runs) == len(store.run_folders())
+    assert len(data.tuning) == len(store.run_folders("tuning"))
     return ""
 
 
 def look_with(store: Store, file: Path, content: bytes) -> str:
     """:func:`look` while a file holds something else."""
-    good = file.read_bytes()
-    file.write_bytes(content)
-    try:
+    with holding(file, content):
         return look(store)
-    finally:
-        file.write_bytes(good)
-
-
-NAMES = ["config.yaml", "metrics.json", "history.csv", "environment.json"]
 
 
 def test_an_undamaged_store(store):
     assert look(store) == ""
+    assert len(store.run_folders("tuning")) == 4
 
 
-@pytest.mark.parametrize("name", NAMES)
+FILES = [
+    *(("final", name) for name in OF_A_RUN if name not in ("samples.json", "streams.json")),
+    *(("tuning", name) for name in ("config.yaml", "metrics.json")),
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), FILES)
 @FUZZ
 @given(data=st.data())
-def test_damaged_bytes_of_a_run(store, name, data):
-    file = store.run_folders()[0].path / name
+def test_damaged_bytes_of_a_run(store, stage, name, data):
+    file = store.run_folders(stage)[0].path / name
     told = look_with(store, file, data.draw(damaged(file.read_bytes())))
     assert not told or name in told or "folder" in told
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "environment.json"])
+@pytest.mark.parametrize(("stage", "name"), [f for f in FILES if f[1] != "history.csv"])
 @FUZZ
 @given(data=st.data())
-def test_a_run_with_one_thing_changed(store, name, data):
-    file = store.run_folders()[0].path / name
-    content: Any = data.draw(spoiled(yaml.safe_load(file.read_text())))
-    text = json.dumps(content) if name.endswith("json") else yaml.safe_dump(content)
-    told = look_with(store, file, text.encode())
+def test_a_run_with_one_thing_changed(store, stage, name, data):
+    file = store.run_folders(stage)[0].path / name
+    content = written(file, data.draw(spoiled(content_of(file))))
+    told = look_with(store, file, content)
     assert not told or name in told or "folder" in told
 
 
@@ -92,12 +87,7 @@ def test_a_damaged_experiment(store, data):
 @FUZZ
 @given(content=st.binary(max_size=200))
 def test_a_damaged_list_of_cells(store, content):
-    file = store.path / "cells.txt"
-    file.write_bytes(content)
-    try:
-        told = look(store)
-    finally:
-        file.unlink()
+    told = look_with(store, store.path / "cells.txt", content)
     assert not told or "cells.txt" in told
 
 
@@ -105,15 +95,8 @@ def test_a_damaged_list_of_cells(store, content):
 @given(content=st.binary(max_size=60) | damaged(b'{"error": "killed", "traceback": ""}\n'))
 def test_a_damaged_failure(store, content):
     folder: RunFolder = store.run_folders()[0]
-    file, ended = folder.path / "failure.json", folder.path / "metrics.json"
-    good = ended.read_bytes()
-    ended.unlink()
-    file.write_bytes(content)
-    try:
-        told = look(store)
-    finally:
-        file.unlink()
-        ended.write_bytes(good)
+    with holding(folder.path / "metrics.json", None):
+        told = look_with(store, folder.path / "failure.json", content)
     assert not told or "failure.json" in told
 
 

@@ -45,7 +45,11 @@ class Carrier(ABC):
 
     @abstractmethod
     def cargo(self, job: Job) -> Any:
-        """What goes along with a job."""
+        """What goes along with a job.
+
+        Raises:
+            ValueError: it is too large.
+        """
 
     @abstractmethod
     def deliver(self, folder: RunFolder, files: bytes) -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from benchmark.executors.base import Job
 from benchmark.executors.on_ray.parcel import deliver, pack
@@ -135,8 +138,8 @@ def train_shipped(job: Job, inbox: Any, ticket: Ticket, shipped: Shipped) -> tup
         os.environ.setdefault(DATA_VARIABLE, shipped.data)
     _check_device(job.device)
     splits = _decode(job, shipped.fingerprints)
-    with tempfile.TemporaryDirectory(prefix="lossbench-") as temporary:
-        folder = RunFolder(Path(temporary) / "run")
+    with own_folder() as temporary:
+        folder = RunFolder(temporary / "run")
         if shipped.files:
             deliver(shipped.files, folder.path)
         here = replace(job, folder=folder.path, splits=splits)
@@ -145,6 +148,34 @@ def train_shipped(job: Job, inbox: Any, ticket: Ticket, shipped: Shipped) -> tup
         if described is not None:  # the copy of the code has no history of commits
             write_json(folder.path / "environment.json", {**described, **shipped.code})
         return code, pack(folder.path)
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A temporary folder for as long as the block lasts.
+
+    Those of processes on this machine that were killed, as happens to a run that is called off,
+    are removed first: nobody holds their locks any more.
+    """
+    place = _temporary("runs")
+    place.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as held:
+        with FileLock(place / ".lock"):  # a new folder is not taken for one that was left
+            for left in [path for path in place.iterdir() if path.is_dir()]:
+                with RunFolder(left).lock() as nobodys:
+                    if nobodys:
+                        shutil.rmtree(left)
+            folder = Path(tempfile.mkdtemp(dir=place))
+            held.enter_context(RunFolder(folder).lock())
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+
+def _temporary(what: str) -> Path:
+    """This user's folder of that kind among the temporary files of the machine."""
+    return Path(tempfile.gettempdir()) / f"lossbench-{what}-{os.getuid()}"
 
 
 def _keeping_checkpoints(
@@ -196,8 +227,7 @@ def _decode(job: Job, fingerprints: dict[str, str]) -> dict[str, Path]:
     from benchmark.runner import open_dataset, prepare_splits  # it imports the executors
 
     part = job.cell.dataset
-    default = Path(tempfile.gettempdir()) / f"lossbench-cache-{os.getuid()}"
-    cache = Path(os.environ.get(CACHE_VARIABLE, default))
+    cache = Path(os.environ.get(CACHE_VARIABLE, _temporary("cache")))
     try:
         found = prepare_splits(open_dataset(part), job.cell.train.image_size, cache)
     except UserError as error:

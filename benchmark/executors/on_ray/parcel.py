@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from benchmark.store import write_atomically
+from benchmark.store import ARRIVING, forget_arrivals, write_atomically
 from datasets.download.unpack import unpack
 
 MAX_BYTES = 4 * 2**30
@@ -51,7 +51,8 @@ def deliver(content: bytes, folder: Path) -> None:
             f"the run's files have {len(content):,} bytes, {MAX_BYTES:,} at most can travel"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=folder) as temporary:
+    forget_arrivals(folder)
+    with tempfile.TemporaryDirectory(prefix=ARRIVING, dir=folder) as temporary:
         arrived = Path(temporary) / "files"
         archive = Path(temporary) / "run.zip"
         archive.write_bytes(content)

@@ -15,11 +15,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.executors.base import Event, Job, timed_out
 from benchmark.executors.on_ray.carriers import Carrier
+from benchmark.executors.on_ray.head import Head
 from benchmark.executors.on_ray.node import Inbox, Ticket
 from benchmark.executors.worker import BUSY
 from benchmark.options import UserError
 from benchmark.store import RunFolder
-from datasets import DatasetError
 
 if TYPE_CHECKING:
     from benchmark.executors.ray import RayExecutor
@@ -45,7 +45,7 @@ class Flight:
         not_before: monotonic time before which it is not tried.
         held: what the runner holds for it, such as the lock of its folder.
         began: monotonic time at which the attempt began; None while it waits for room.
-        expired: whether it was ended for its time.
+        stopped: why it was ended from here, as for its time; empty where it was not.
     """
 
     job: Job
@@ -54,7 +54,7 @@ class Flight:
     not_before: float = 0.0
     held: ExitStack = field(default_factory=ExitStack)
     began: float | None = None
-    expired: bool = False
+    stopped: str = ""
 
     @property
     def folder(self) -> RunFolder:
@@ -82,6 +82,7 @@ class Runs:
             num_cpus=takes.cpu, num_gpus=takes.gpu, memory=takes.memory
         )
         beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.head = Head(ray.get_runtime_context().gcs_address)
         actor: Any = ray.remote(num_cpus=0)(Inbox)
         self.inbox = actor.options(scheduling_strategy=beside).remote()
 
@@ -89,13 +90,15 @@ class Runs:
         """Run all jobs; whatever happens, none is left running."""
         try:
             while self.waiting or self.flying:
+                answers = self.head.look()
                 self._submit()
                 ended = self._wait()
                 self._listen()
                 for reference in ended:
                     self._end(reference)
                 self._expire()
-                self._look_for_room()
+                if answers:  # else the question might never return
+                    self._look_for_room()
         finally:
             for reference, flight in self.flying.items():
                 ray.cancel(reference, force=True)
@@ -114,11 +117,19 @@ class Runs:
             elif not flight.held.enter_context(self.carrier.hold(flight.folder)):
                 self._try_later(flight)
             else:
-                flight.folder.forget_failure()  # else one that never begins would seem the same
-                job = _absolute(flight.job)
-                cargo = self.carrier.cargo(job)
-                reference = self.task.remote(job, self.inbox, flight.ticket, cargo)
-                self.flying[reference] = self.current[flight.ticket] = flight
+                self._send(flight)
+
+    def _send(self, flight: Flight) -> None:
+        flight.folder.forget_failure()  # else one that never begins would seem the same
+        job = _absolute(flight.job)
+        try:
+            cargo = self.carrier.cargo(job)
+        except ValueError as error:
+            flight.folder.fail(f"cannot be sent to a node: {error}")
+            self._over(flight)
+            return
+        reference = self.task.remote(job, self.inbox, flight.ticket, cargo)
+        self.flying[reference] = self.current[flight.ticket] = flight
 
     def _wait(self) -> list[Any]:
         """Tasks that have ended, after a moment where none has."""
@@ -140,7 +151,10 @@ class Runs:
                 self.on_event(Event(flight.job, "progress", progress))
         for ticket, files in news.folders.items():
             if flight := self.current.get(ticket):
-                self.carrier.deliver(flight.folder, files)
+                try:
+                    self.carrier.deliver(flight.folder, files)
+                except ValueError as error:
+                    self._stop(flight, _unusable(error))
 
     def _end(self, reference: Any) -> None:
         """A task is over: its run has ended, or is to be tried again."""
@@ -157,11 +171,14 @@ class Runs:
         except RayError as error:
             if self._try_elsewhere(flight, error):
                 return
-        except (DatasetError, ValueError) as error:
-            flight.folder.fail(f"what the node sent cannot be used: {error}")
-        flight.held.close()
+        except ValueError as error:
+            flight.folder.fail(_unusable(error))
         if flight.folder.outcome() is None and flight.folder.failure() is None:
             flight.folder.fail("the process ended and left no result")
+        self._over(flight)
+
+    def _over(self, flight: Flight) -> None:
+        flight.held.close()
         self.on_event(Event(flight.job, "ended"))
 
     def _try_elsewhere(self, flight: Flight, error: RayError) -> bool:
@@ -170,9 +187,8 @@ class Runs:
         flight.lost += 1
         if flight.folder.outcome() is not None:  # it was lost after its end
             return False
-        if flight.expired:
-            assert self.options.timeout is not None
-            flight.folder.fail(timed_out(self.options.timeout))
+        if flight.stopped:
+            flight.folder.fail(flight.stopped)
             return False
         if flight.lost > self.options.retries:
             times = "once" if flight.lost == 1 else f"{flight.lost} times"
@@ -198,10 +214,15 @@ class Runs:
         if self.options.timeout is None:
             return
         limit = time.monotonic() - self.options.timeout
-        for reference, flight in self.flying.items():
-            if flight.began is not None and flight.began < limit and not flight.expired:
-                flight.expired = True
-                ray.cancel(reference, force=True)
+        for flight in self.flying.values():
+            if flight.began is not None and flight.began < limit:
+                self._stop(flight, timed_out(self.options.timeout))
+
+    def _stop(self, flight: Flight, why: str) -> None:
+        """End the attempt under way, which is the last."""
+        if not flight.stopped:
+            flight.stopped = why
+            ray.cancel(next(key for key, one in self.flying.items() if one is flight), force=True)
 
     def _look_for_room(self) -> None:
         """Say so where runs wait for a node that the cluster does not have (yet)."""
@@ -232,6 +253,10 @@ def _failure(error: RayError) -> tuple[str, str]:
     if isinstance(cause, UserError):  # its text is all that the user needs to see
         return str(cause), ""
     return (f"{type(cause or error).__name__}: {cause or _first_sentence(error)}", str(error))
+
+
+def _unusable(error: ValueError) -> str:
+    return f"what the node sent cannot be used: {error}"
 
 
 def _first_sentence(error: RayError) -> str:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from benchmark.executors.on_slurm.task import Task, python_command
 
@@ -64,6 +64,9 @@ class Wishes:
 
 class Cluster(ABC):
     """Where tasks go."""
+
+    lasting: ClassVar[bool] = True
+    """Whether tasks live on without the command that submitted them."""
 
     def __init__(self, wishes: Wishes) -> None:
         self.wishes = wishes
@@ -119,6 +122,8 @@ def register_cluster(name: str) -> Callable[[C], C]:
 @register_cluster("local")
 class LocalCluster(Cluster):
     """Processes of this machine, as many at a time as there are cores or ``workers``."""
+
+    lasting = False
 
     def __init__(self, wishes: Wishes) -> None:
         super().__init__(wishes)

@@ -1,13 +1,12 @@
 """What becomes of tasks on a cluster, seen from the command that submitted them.
 
-The tasks live without it: what was submitted stands in ``slurm/`` of the store, one folder for each
-submission, and a later ``run`` follows those that are still under way.
+The tasks live without it: what was submitted is kept in the store, and a later ``run`` follows
+those that are still under way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import uuid
 from collections import deque
@@ -17,14 +16,16 @@ from pathlib import Path
 
 from benchmark.executors.base import Event, Job
 from benchmark.executors.on_slurm.clusters import ENDED, GONE, PREEMPTED, RUNNING, Cluster
+from benchmark.executors.on_slurm.records import Submission, submissions
 from benchmark.executors.on_slurm.task import Task
 from benchmark.options import UserError
-from benchmark.store import RunFolder, read_json, write_json
+from benchmark.store import RunFolder
 from benchmark.tasks import TASKS
 from benchmark.training.loop import Progress
 
-FOLDER = "slurm"
-RECORD = "tasks.json"
+SILENT = "the cluster does not answer"
+ATTEMPTS = 30
+"""How often a cluster that does not answer is asked what became of earlier tasks."""
 QUEUED = frozenset({"PENDING", "REQUEUED", "CONFIGURING"})
 HINTS = {
     "OUT_OF_MEMORY": "; executor.resources.memory asks for more memory",
@@ -38,14 +39,16 @@ class Followed:
     """A submitted job.
 
     Attributes:
-        files: folder of its submission.
+        submission: that it is part of.
+        own: whether this command submitted it.
         state: that the cluster last told.
         epoch: the last that was told.
         looks: how often in a row it was seen to have ended.
     """
 
     job: Job
-    files: Path
+    submission: Submission
+    own: bool
     state: str = "PENDING"
     epoch: int = -1
     looks: int = 0
@@ -66,18 +69,43 @@ class Follower:
         self.active: dict[str, Followed] = {}
         self.stores: set[Path] = set()
 
-    def take(self, jobs: list[Job]) -> None:
-        """Follow those that an earlier ``run`` submitted and left there; the others wait."""
+    def take(self, jobs: list[Job], poll: float) -> None:
+        """Follow those that an earlier ``run`` submitted and left there; the others wait.
+
+        Args:
+            poll: seconds between two questions to a cluster that does not answer.
+
+        Raises:
+            UserError: the cluster does not say what is under way, or a record is damaged.
+        """
         left = {job.folder: job for job in jobs}
         self.stores |= {_store(job) for job in jobs}
-        for record in self._records():
-            files = record.parent
-            states = self.cluster.states({files.name}) or {}
-            for task, run in read_json(record)["tasks"].items():
-                folder = files.parents[1] / run
-                if folder in left and states.get(task, GONE) not in ENDED:
-                    self.active[task] = Followed(left.pop(folder), files)
+        for submission in self._submissions():
+            tasks = {t: run for t, run in submission.tasks().items() if run in left}
+            if not tasks:
+                continue
+            states = self._states(submission, left[next(iter(tasks.values()))], poll)
+            for task, run in tasks.items():
+                if run in left and states.get(task, GONE) not in ENDED:
+                    self.active[task] = Followed(left.pop(run), submission, own=False)
         self.waiting.extend(left.values())
+
+    def _states(self, submission: Submission, job: Job, poll: float) -> dict[str, str]:
+        """Those of an earlier submission, ``job`` being one of its runs.
+
+        No answer must not pass for none at work: the runs would be submitted twice.
+        """
+        for attempt in range(ATTEMPTS):
+            states = self.cluster.states({submission.files.name})
+            if states is not None:
+                return states
+            if attempt == 0:
+                self.on_event(Event(job, "waiting", detail=SILENT))
+            time.sleep(poll)
+        raise UserError(
+            f"executor: the cluster does not say which runs of {submission.files} are under way; "
+            "`run` again when `squeue --me` works"
+        )
 
     def submit(self, room: int | None = None) -> None:
         """Submit what waits, ``room`` jobs at most."""
@@ -86,20 +114,17 @@ class Follower:
             return
         jobs = [self.waiting.popleft() for _ in range(count)]
         name = f"lossbench-{time.strftime('%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        store = _store(jobs[0])
-        files = store / FOLDER / name
+        submission = Submission.new(_store(jobs[0]), name)
         for job in jobs:  # a task that never begins would seem to have failed as it did before
             RunFolder(job.folder).forget_failure()
         try:
-            tasks = self.cluster.submit([Task.of(job, self.timeout) for job in jobs], files)
+            tasks = [Task.of(job, self.timeout) for job in jobs]
+            runs = dict(zip(self.cluster.submit(tasks, submission.files), jobs, strict=True))
         except UserError:
-            _remove(files)
+            submission.remove()
             raise
-        runs = dict(zip(tasks, jobs, strict=True))
-        for task, job in runs.items():
-            self.active[task] = Followed(job, files)
-        places = {task: str(job.folder.relative_to(store)) for task, job in runs.items()}
-        write_json(files / RECORD, {"tasks": places})
+        self.active |= {task: Followed(job, submission, own=True) for task, job in runs.items()}
+        submission.write({task: job.folder for task, job in runs.items()})
 
     def follow(self, poll: float) -> None:
         """Tell what happens until all jobs have ended.
@@ -109,7 +134,8 @@ class Follower:
         """
         while self.waiting or self.active:
             self.submit(self.cluster.room(len(self.active)))
-            states = self.cluster.states({one.files.name for one in self.active.values()})
+            names = {one.submission.files.name for one in self.active.values()}
+            states = self.cluster.states(names)
             for task, one in list(self.active.items()):
                 if states is None:
                     self._unanswered(one)
@@ -117,22 +143,29 @@ class Follower:
                     self._look(task, one, states.get(task))
             if self.waiting or self.active:
                 time.sleep(poll)
-        for record in self._records():
-            _tidy(record)
+        for submission in self._submissions():
+            submission.tidy()
 
-    def cancel(self) -> None:
-        """Take off the cluster what is under way."""
-        self.cluster.cancel(list(self.active))
-        for files in {one.files for one in self.active.values()}:
-            (files / RECORD).unlink(missing_ok=True)
+    def cancel(self) -> int:
+        """Take off the cluster what this command submitted and is under way.
 
-    def _records(self) -> list[Path]:
-        """Of all submissions from the stores of the jobs."""
-        return sorted(r for store in self.stores for r in store.glob(f"{FOLDER}/*/{RECORD}"))
+        Returns:
+            How many runs of earlier commands stay there.
+        """
+        own = {task: one.submission for task, one in self.active.items() if one.own}
+        if own:
+            self.cluster.cancel(list(own))
+        for submission in set(own.values()):
+            submission.forget(own)
+        return len(self.active) - len(own)
+
+    def _submissions(self) -> list[Submission]:
+        """All from the stores of the jobs."""
+        return [one for store in sorted(self.stores) for one in submissions(store)]
 
     def _unanswered(self, one: Followed) -> None:
         if one.state == RUNNING:
-            self.on_event(Event(one.job, "waiting", detail="the cluster does not answer"))
+            self.on_event(Event(one.job, "waiting", detail=SILENT))
             one.state = "PENDING"
 
     def _look(self, task: str, one: Followed, state: str | None) -> None:
@@ -174,7 +207,7 @@ class Follower:
             hint = HINTS.get(one.state, "")
             RunFolder(one.job.folder).fail(
                 f"the cluster ended the run without a result: {one.state}{hint}; its output is in "
-                f"{one.files}, task {task}"
+                f"{one.submission.files}, task {task}"
             )
         self.on_event(Event(one.job, "ended"))
 
@@ -187,16 +220,3 @@ def _settled(job: Job) -> bool:
     """Whether the run's folder says how it ended."""
     folder = RunFolder(job.folder)
     return folder.outcome() is not None or folder.failure() is not None
-
-
-def _tidy(record: Path) -> None:
-    """Remove a submission's files, unless one of its runs has no result: they may say why."""
-    runs = [RunFolder(record.parents[2] / run) for run in read_json(record)["tasks"].values()]
-    if all(run.outcome() is not None for run in runs):
-        _remove(record.parent)
-
-
-def _remove(files: Path) -> None:
-    shutil.rmtree(files, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another submission's files lie there
-        files.parent.rmdir()

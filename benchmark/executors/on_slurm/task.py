@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,20 @@ RETRY_AFTER = 5.0
 """Seconds before a cell that another process holds is looked at again."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Task:
     """One job as submitit calls it in a process of the cluster.
 
     Attributes:
         timeout: seconds after which the run is ended and counts as failed, or None.
+        used: seconds of them that went by before the task was last queued again.
+        begun: when its process began, by :func:`time.monotonic`.
     """
 
     job: Job
     timeout: float | None = None
+    used: float = 0.0
+    begun: float | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, job: Job, timeout: float | None) -> Task:
@@ -41,8 +45,10 @@ class Task:
     def __call__(self) -> int:
         # submitit passes over SIGTERM, and a task that was cancelled would train on until killed.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        self.begun = time.monotonic()
         if self.timeout is not None:
-            timer = threading.Timer(self.timeout, self._give_up, [self.timeout])
+            left = max(0.0, self.timeout - self.used)
+            timer = threading.Timer(left, self._give_up, [self.timeout])
             timer.daemon = True
             timer.start()
         # The cell may be in the hands of a task that was cancelled and is not quite gone.
@@ -57,10 +63,14 @@ class Task:
             os._exit(FAILED)
 
     def checkpoint(self) -> Any:
-        """What goes back into the queue when the time is over: the same, as runs can continue."""
+        """What goes back into the queue when the time is over: the rest of the run.
+
+        A run continues by itself; of its timeout, the time that has gone by is used.
+        """
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        spent = 0.0 if self.begun is None else time.monotonic() - self.begun
+        return DelayedSubmission(replace(self, used=self.used + spent))
 
 
 def python_command() -> str:

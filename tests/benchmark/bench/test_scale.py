@@ -87,10 +87,12 @@ def test_files_of_runs_and_of_the_report_are_counted_apart(tmp_path: Path) -> No
 
 def test_the_page_shows_each_step_with_its_growth() -> None:
     found = [Measurement(n, "plan", 1 + n / 100, n / 50, 50 + n) for n in SIZES]
+    found += [Measurement(n, "status", 5 + n / 10_000, 1, 1) for n in SIZES]
     weights = [Weight(n, 7 * n, n, 1.5, 2.5, math.nan, 0.5) for n in SIZES]
     page = render(found, weights, SIZES, ENVIRONMENT, "python3 run.py bench scale")
     assert "| plan | 2.0 | 11.0 | 101.0 | 1.00 |" in page  # seconds
     assert "| plan | 2.0 | 20.0 | 200.0 | 1.00 |" in page  # of the CPU
+    assert "| status | 5.0 | 5.1 | 6.0 |  |" in page
     assert "| plan | 150 | 1,050 | 10,050 | 1.00 |" in page
     assert "| 10,000 | 10,000 | 70,000 | 1.5 | 2.5 |" in page
     text = "1,000 runs: 10 losses × 10 repetitions × 5 data set(s) × 1 model(s) × 2 tasks, 50 epo"

@@ -99,6 +99,15 @@ def test_a_log_gets_one_line_a_run(planned):
     assert lines[1] == "failed r1: killed by SIGKILL"
 
 
+def test_a_failure_that_cannot_be_read_ends_nothing(planned):
+    display = GridDisplay(console(False), planned, [])
+    (planned[0].folder.path).mkdir()
+    (planned[0].folder.path / "failure.json").write_text("{")
+    display(Event(job(planned[0]), "ended"))
+    told = display.console.file.getvalue()  # type: ignore[attr-defined]
+    assert told.startswith("failed r0: why it failed cannot be read: ")
+
+
 def test_a_terminal_sees_how_the_losses_stand(planned, earlier):
     display = GridDisplay(console(True), planned, earlier)
     lines = shown(display).splitlines()

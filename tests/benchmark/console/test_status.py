@@ -41,6 +41,17 @@ def test_each_run_has_a_line_with_its_epochs(store: Store) -> None:
     assert lines[10:] == ["7 done, 1 pending, 1 diverged"]
 
 
+def test_a_failure_that_cannot_be_read_hides_no_other_run(store: Store) -> None:
+    pending = next(one for one in store.run_folders() if one.status() == "pending")
+    (pending.path / "failure.json").write_text('{"error": "killed by SIG')
+    lines, failed = told(store)
+    assert failed == 1
+    assert "7 done, 1 failed, 1 diverged" in lines
+    row, reason = [line for line in lines if line.startswith(pending.path.name)]
+    assert row.split()[1:3] == ["failed", "0/4"]
+    assert reason.startswith(f"{pending.path.name}: why it failed cannot be read: ")
+
+
 def test_of_many_runs_only_those_with_a_remark_are_listed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

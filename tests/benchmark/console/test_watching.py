@@ -8,14 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from benchmark.console.watching import Watcher, seconds_left, watch_status
+from benchmark.executors.on_slurm.records import Submission
+from benchmark.options import UserError
 from benchmark.store import RunFolder, Store
+from benchmark.store.at_work import at_work as command_at_work
 
 ROOT = Path(__file__).parents[3]
 
@@ -118,38 +123,97 @@ def test_no_more_lines_than_the_terminal_has(store, height):
     assert ("3 at work, " in lines[1]) == (height < 7)
 
 
-def test_it_ends_when_two_looks_find_nothing_at_work(store, monkeypatch):
-    folder = store.run_folders()[4]
-    folder.begin(folder.config(), {})
-    held = folder.lock()
-    held.__enter__()
-    looks = []
+OVER = "no run is at work, and no `run` command or task of Slurm that may start one\n"
+
+
+def watched(store: Store, monkeypatch, *after_look: Callable[[], object]) -> tuple[list[int], str]:
+    """Watch to the end, with something done after each look.
+
+    Gives the number of runs at work at each look, and what was printed at last.
+    """
+    looks: list[int] = []
+    left = list(after_look)
     look = Watcher.look
 
-    def count(watcher: Watcher) -> None:
+    def go_on(watcher: Watcher) -> None:
         look(watcher)
         looks.append(len(watcher.running))
-        if len(looks) == 3:
-            held.__exit__(None, None, None)
+        if left:
+            left.pop(0)()
 
-    monkeypatch.setattr(Watcher, "look", count)
+    monkeypatch.setattr(Watcher, "look", go_on)
     console = Console(file=io.StringIO(), width=100)
-    before = {path: path.stat().st_mtime_ns for path in store.path.rglob("*") if path.is_file()}
     watch_status(console, store, every=0.0)
-    assert looks == [1, 1, 1, 0, 0]
-    assert console.file.getvalue().endswith("no run is at work\n")  # type: ignore[attr-defined]
+    return looks, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def nothing() -> None:
+    """Nothing happens between two looks."""
+
+
+def test_it_ends_when_nothing_is_at_work(store, monkeypatch):
+    folder = store.run_folders()[4]
+    folder.begin(folder.config(), {})
+    before = {path: path.stat().st_mtime_ns for path in store.path.rglob("*") if path.is_file()}
+    with ExitStack() as held:
+        held.enter_context(folder.lock())
+        looks, told = watched(store, monkeypatch, nothing, nothing, held.close)
+    assert looks == [1, 1, 1, 0]
+    assert told.endswith(OVER)
     after = {path: path.stat().st_mtime_ns for path in store.path.rglob("*") if path.is_file()}
     changed = {path.name for path in after if after[path] != before.get(path)}
     assert changed <= {".lock"}
 
 
-def test_the_command_follows_a_grid_to_its_end(store, cli):
-    done = cli("status", store.path, "--watch")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ("grid: 2 done, 1 diverged, 1 failed, 2 pending\nno run is at work\n")
+def test_it_goes_on_while_a_command_is_at_work_without_a_run(store, monkeypatch):
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(command_at_work(store.path))
+        second.enter_context(command_at_work(store.path))
+        _, line = text(Watcher(store)).splitlines()
+        assert line == "`run` is at work: it prepares the data or the next runs, or reports"
+        looks, told = watched(store, monkeypatch, nothing, first.close, nothing, second.close)
+    assert looks == [0] * 5
+    assert told.endswith(OVER)
 
 
-def test_ctrl_c_ends_the_command_well(store, tmp_path):
+def test_it_goes_on_while_tasks_wait_in_the_queue(store, monkeypatch):
+    done, *_, failed, waiting, _ = store.run_folders()
+    submission = Submission.new(store.path, "lossbench-x")
+    submission.write({"1_0": done.path, "1_1": failed.path, "1_2": waiting.path})
+    _, line = text(Watcher(store)).splitlines()
+    assert line == "1 submitted to Slurm, not at work (see `squeue --me`)"
+
+    def finish() -> None:
+        waiting.finish({"status": "done", "seconds": 5.0})
+
+    with ExitStack() as held:
+        begin = partial(held.enter_context, waiting.lock())
+        looks, told = watched(store, monkeypatch, nothing, begin, held.close, finish)
+    assert looks == [0, 0, 1, 0, 0]
+    assert told.endswith(OVER)
+
+
+def test_a_damaged_record_is_named(store):
+    submission = Submission.new(store.path, "lossbench-x")
+    submission.files.mkdir(parents=True)
+    submission.record.write_text("{}")
+    with pytest.raises(UserError, match=r"lossbench-x/tasks\.json: 'tasks' must be a mapping"):
+        Watcher(store).look()
+
+
+def test_ctrl_c_ends_it_well(store, monkeypatch):
+    folder = store.run_folders()[4]
+    folder.begin(folder.config(), {})
+    with folder.lock():
+        looks, told = watched(
+            store, monkeypatch, nothing, partial(signal.raise_signal, signal.SIGINT)
+        )
+    assert looks == [1, 1]
+    assert "1 running" in told
+    assert OVER not in told
+
+
+def test_the_command_follows_a_grid_to_its_end(store):
     folder = store.run_folders()[4]
     folder.begin(folder.config(), {})
     with folder.lock():
@@ -163,7 +227,7 @@ def test_ctrl_c_ends_the_command_well(store, tmp_path):
         assert process.stdout is not None
         while "1 running" not in (line := process.stdout.readline()):
             assert line, process.communicate()[1]
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+    told, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert errors == ""
+    assert told.endswith(OVER)

@@ -68,7 +68,12 @@ def test_a_run_takes_its_threads_unless_the_file_says_otherwise():
         ({"resources": {"gpus": 1}}, "executor.resources.gpus: unknown key (did you mean 'gpu'?)"),
         ({"resources": {"gpu": 2}}, "executor.resources.gpu: "),
         ({"resources": {"gpu": -0.1}}, "executor.resources.gpu: "),
+        ({"resources": {"gpu": 1e-320}}, "executor.resources.gpu: must be 0, or from 0.001 to 1"),
         ({"resources": {"cpu": 0}}, "executor.resources.cpu: "),
+        ({"timeout": 1e300}, "executor.timeout: should be less than or equal to 315360000"),
+        ({"timeout": "9" * 400 + "h"}, "executor.timeout: must be a time such as"),
+        ({"resources": {"memory": 10**400}}, "executor.resources.memory: "),
+        ({"resources": {"memory": "9" * 400 + "GB"}}, "executor.resources.memory: must be an"),
         ({"resources": {"memory": "2 bananas"}}, "executor.resources.memory: must be an amount"),
         ({"resources": {"memory": 0}}, "executor.resources.memory: "),
     ],
@@ -90,6 +95,20 @@ def test_an_option_of_another_executor_is_not_passed_over(name, key, message):
     with pytest.raises(UserError) as caught:
         make_executor(Choice(name=name), {key: 1})
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"poll": 1e300}, "executor.poll: should be less than or equal to 315360000"),
+        ({"time": 1e300}, "executor.time: should be less than or equal to 315360000"),
+        ({"cluster": "local", "detach": True}, "executor: detach (--detach): tasks of executor."),
+    ],
+)
+def test_what_slurm_cannot_do_is_named(options, part):
+    with pytest.raises(UserError) as caught:
+        make_executor(Choice(name="slurm", **options))
+    assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(("key", "option"), OPTIONS.items())

@@ -120,6 +120,22 @@ def test_a_killed_run_loses_only_itself_and_continues_later(make_job):
     assert folder.checkpoint.exists()
 
 
+@pytest.mark.parametrize("earlier", ['{"error": "ValueError: no", "traceback": ""}', '{"err'])
+def test_a_run_that_is_killed_before_it_begins_tells_of_this_death(make_job, earlier, monkeypatch):
+    job = make_job("victim")
+    job.folder.mkdir()
+    (job.folder / "failure.json").write_text(earlier)
+
+    def kill(event: Event) -> None:
+        if event.kind == "started":
+            workers()[0].kill()
+
+    # The run does not get so far as to begin: it waits for the lock.
+    with RunFolder(job.folder).lock():
+        run([job], number=1, on_event=kill)
+    assert "SIGKILL" in (RunFolder(job.folder).failure() or {})["error"]
+
+
 def test_a_cell_held_elsewhere_is_waited_for(make_job):
     job = make_job("shared")
     folder = RunFolder(job.folder)
@@ -189,7 +205,8 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("deaths", [1, 2])
+# In this order a server is left for the tests that follow.
+@pytest.mark.parametrize("deaths", [2, 1])
 def test_a_server_that_dies_while_it_starts_a_run(make_job, monkeypatch, deaths):
     start, died = ForkServerProcess.start, []
 
@@ -345,7 +362,7 @@ def test_more_memory_than_there_is_lets_runs_go_one_by_one(make_job):
 
 
 def test_what_runs_took_is_measured(make_job, monkeypatch):
-    found = []
+    found: list[int] = []
     settle = memory.MemoryGuard.settle
 
     def keep(guard: memory.MemoryGuard, job: Job) -> None:
@@ -355,6 +372,8 @@ def test_what_runs_took_is_measured(make_job, monkeypatch):
     monkeypatch.setattr(memory.MemoryGuard, "settle", keep)
     monkeypatch.setattr(memory, "LOOK_EVERY", 0.0)
     run([make_job(f"m{i}", epochs=3, repetition=i) for i in range(2)], number=1)
-    # Between the pages that a tiny run writes and all that a process with torch holds.
-    assert all(5_000_000 < estimate < 1_500_000_000 for estimate in found)
-    assert memory.AT_FIRST not in found
+    assert len(found) >= 2  # once a run at least
+    # Between the pages that a tiny run writes and all that a process with torch holds. The first
+    # look may have come before there was anything to measure.
+    assert 5_000_000 < found[-1] < 1_500_000_000
+    assert found[-1] != memory.AT_FIRST

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,9 @@ import psutil
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
+from benchmark.cli import app
 from benchmark.executors import Event, Job, Resources
 from benchmark.executors.slurm import SlurmExecutor
 from benchmark.experiment.cell import CellConfig
@@ -24,8 +25,6 @@ from benchmark.runner import open_dataset, prepare_splits
 from benchmark.store import RunFolder
 from benchmark.training.loop import train_cell
 from datasets.cache import CachedSplit, open_cached
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -49,6 +48,11 @@ def tasks() -> list[psutil.Process]:
     return [one for one in found if "submitit" in " ".join(one.cmdline())]
 
 
+def holds(process: psutil.Process, job: Job) -> bool:
+    """Whether it is the process that trains the job."""
+    return str(job.folder / "log.txt") in os.path.realpath(f"/proc/{process.pid}/fd/1")
+
+
 TIMED = {"seconds", "images_per_second"}
 
 
@@ -66,32 +70,29 @@ def undisturbed(cell: CellConfig, splits: dict[str, CachedSplit], folder: Path) 
     return folder
 
 
-def test_a_preempted_run_continues_to_the_same_numbers(make_job, shapes_splits, tmp_path):
-    job = make_job("run", epochs=25)
+def test_a_preempted_run_continues_to_the_same_numbers_and_one_that_fails_does_not(
+    make_job, shapes_splits, tmp_path
+):
+    job, bad = make_job("run", epochs=25), make_job("bad")
+    bad = Job(bad.cell, bad.folder, {**bad.splits, "train": Path("nowhere")})
     rows = []
 
     def preempt_once(event: Event) -> None:
         if event.progress is not None and event.progress.epoch >= 2 and not rows:
             rows.extend(RunFolder(job.folder).history())
-            tasks()[-1].send_signal(signal.SIGUSR2)
+            (process,) = (one for one in tasks() if holds(one, job))
+            process.send_signal(signal.SIGUSR2)
 
-    run([job], preempt_once)
+    run([job, bad], preempt_once, workers=2, setup=[f"touch {tmp_path}/set_up"])
+    assert (tmp_path / "set_up").exists()
     assert 2 <= rows[-1]["epoch"] < 25
     log = RunFolder(job.folder).log.read_text()
     assert "Caught signal SIGUSR2" in log
     expected = undisturbed(job.cell, shapes_splits, tmp_path / "undisturbed")
     assert numbers(job.folder) == numbers(expected)
-
-
-def test_failures_are_recorded_as_those_of_local_runs(make_job):
-    bad, slow = make_job("bad"), make_job("slow", epochs=100_000)
-    bad = Job(bad.cell, bad.folder, {**bad.splits, "train": Path("nowhere")})
-    run([bad, slow], timeout=4.0)
     failure = RunFolder(bad.folder).failure() or {}
     assert "nowhere" in failure["error"]
     assert "Traceback" in failure["traceback"]
-    failure = RunFolder(slow.folder).failure() or {}
-    assert "ended after 4 s, the limit of --timeout" in failure["error"]
 
 
 def test_an_interrupt_ends_the_tasks_and_says_how_to_keep_them(make_job):
@@ -104,11 +105,17 @@ def test_an_interrupt_ends_the_tasks_and_says_how_to_keep_them(make_job):
     assert tasks() == []
 
 
-def test_setup_lines_come_before_the_task(make_job, tmp_path):
-    job = make_job("run")
-    run([job], setup=[f"touch {tmp_path}/set_up"])
-    assert RunFolder(job.folder).status() == "done"
-    assert (tmp_path / "set_up").exists()
+def test_the_command_says_what_became_of_the_tasks(experiment, tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        stop = KeyboardInterrupt()
+        stop.add_note("the tasks are gone")
+        raise stop
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SlurmExecutor, "run", interrupted)
+    done = CliRunner().invoke(app, ["run", str(experiment(1)), "executor.cluster=local"])
+    assert done.exit_code == 130
+    assert done.stderr.splitlines()[:2] == ["the tasks are gone", "`run` continues where it was"]
 
 
 def test_shares_of_gpus_are_refused():
@@ -156,6 +163,11 @@ def states(folder: Path) -> dict[str, str]:
     return {task: state for task, state, place in tasks if place == str(folder)}
 
 
+def own_tasks(folder: Path, known: list[str]) -> set[str]:
+    """Tasks that this process submitted from the folder, besides the known ones."""
+    return states(folder).keys() - known
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 240
     while not condition():
@@ -169,80 +181,76 @@ def store(tmp_path) -> Path:
 
 
 @pytest.mark.slurm
-def test_detached_runs_that_are_requeued_end_with_the_same_numbers(
-    cli, experiment, store, tmp_path
+def test_what_was_detached_stays_through_a_requeue_and_ctrl_c_to_the_same_numbers(
+    cli, experiment, store, tmp_path, monkeypatch
 ):
-    first = cli("run", experiment(60), "--detach")
-    assert first.returncode == 0, first.stderr
-    assert "2 run(s) were handed over" in first.stdout
-    mine = sorted(states(tmp_path))
-    assert len(mine) == 2
-
+    monkeypatch.chdir(tmp_path)
+    detached = cli("run", experiment(60), "--detach")
+    assert detached.returncode == 0, detached.stderr
+    assert "2 run(s) were handed over" in detached.stdout
+    kept, lost = mine = sorted(states(tmp_path))
     (record,) = store.glob("slurm/*/tasks.json")
-    first_run = RunFolder(store / json.loads(record.read_text())["tasks"][mine[0]])
-    wait_until(lambda: len(first_run.history()) > 2)
-    subprocess.run(["scontrol", "requeue", mine[0]], check=True)
-    assert first_run.outcome() is None
+    places = json.loads(record.read_text())["tasks"]
+    kept_run, lost_run = (RunFolder(store / places[task]) for task in mine)
+    wait_until(lambda: len(kept_run.history()) > 2)
+    subprocess.run(["scontrol", "requeuehold", kept], check=True)
+    subprocess.run(["scancel", lost], check=True)
+    assert kept_run.outcome() is None
+    wait_until(lambda: states(tmp_path) == {kept: "PENDING", lost: "CANCELLED"})
+
+    # The run that lost its task is submitted again, and that task alone ends with the command.
+    cell = kept_run.config()
+    splits = prepare_splits(open_dataset(cell.dataset), [64, 64], tmp_path / "cache")
+    jobs = [Job(one.config(), one.path, splits) for one in (kept_run, lost_run)]
+    executor = SlurmExecutor(poll=0.5)
+
+    def interrupt(event: Event) -> None:
+        assert (event.kind, event.job) == ("started", jobs[1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        executor.run(jobs, interrupt)
+    assert stop.value.__notes__[1] == "1 run(s) that an earlier command submitted stay there"
+    (own,) = own_tasks(tmp_path, mine)
+    wait_until(lambda: states(tmp_path)[own] == "CANCELLED")
+    assert states(tmp_path)[kept] == "PENDING"
+    assert list(store.glob("slurm/*/tasks.json")) == [record]
+
+    subprocess.run(["scontrol", "release", kept], check=True)
     # Slurm lets two minutes pass before it starts a requeued task, unless it is told otherwise.
-    wait_until(lambda: states(tmp_path)[mine[0]] == "PENDING")
-    subprocess.run(["scontrol", "update", f"jobid={mine[0]}", "starttime=now"], check=True)
+    subprocess.run(["scontrol", "update", f"jobid={kept}", "starttime=now"], check=True)
 
-    second = cli("run", experiment(60))
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert sorted(states(tmp_path)) == mine  # followed, not submitted again
-    assert not (store / "slurm").exists()
-    for folder in (store / "runs").iterdir():
-        cell = RunFolder(folder).config()
-        splits = prepare_splits(open_dataset(cell.dataset), [64, 64], tmp_path / "cache")
-        opened = {name: open_cached(path) for name, path in splits.items()}
-        expected = undisturbed(cell, opened, tmp_path / "undisturbed" / folder.name)
-        assert numbers(folder) == numbers(expected)
+    def cancel(event: Event) -> None:
+        if (event.kind, event.job) == ("started", jobs[1]):
+            subprocess.run(["scancel", *own_tasks(tmp_path, [*mine, own])], check=True)
 
-
-@pytest.mark.slurm
-def test_a_cancelled_task_is_a_failure_and_ctrl_c_cancels_the_others(experiment, store, tmp_path):
-    command = [sys.executable, str(ROOT / "run.py"), "run", str(experiment(100_000))]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    wait_until(lambda: len(list(store.glob("runs/*/history.csv"))) == 2)
-    mine = sorted(states(tmp_path))
-    subprocess.run(["scancel", mine[0]], check=True)
-    wait_until(lambda: any(store.glob("runs/*/failure.json")))
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 130
-    assert "with --detach they would stay there" in errors
-    wait_until(lambda: set(states(tmp_path).values()) == {"CANCELLED"})
-    failures = [RunFolder(file.parent).failure() for file in store.glob("runs/*/failure.json")]
-    (failure,) = failures
-    assert failure is not None
-    assert f"CANCELLED (scancel); its output is in {store}" in failure["error"].replace(
-        "results/tiny", str(store), 1
-    )
-    assert f"task {mine[0]}" in failure["error"]
+    executor.run(jobs, cancel)
+    (unlucky,) = own_tasks(tmp_path, [*mine, own])
+    failure = lost_run.failure() or {}
+    assert "without a result: CANCELLED (scancel); its output is in " in failure["error"]
+    assert f"task {unlucky}" in failure["error"]
+    assert states(tmp_path)[kept] == "COMPLETED"
+    opened = {name: open_cached(path) for name, path in splits.items()}
+    expected = undisturbed(cell, opened, tmp_path / "undisturbed")
+    assert numbers(kept_run.path) == numbers(expected)
 
 
 @pytest.mark.slurm
-def test_what_slurm_refuses_is_told_in_one_line(cli, experiment):
-    refused = cli("run", experiment(1), "executor.partition=nowhere")
-    assert refused.returncode == 2
-    (line,) = [line for line in refused.stderr.splitlines() if "error" in line]
-    assert line.startswith(
-        "error: executor: Slurm refuses the runs: sbatch: error: invalid partition"
-    )
+def test_what_slurm_refuses_is_told_in_one_line(make_job):
+    executor = SlurmExecutor(partition="nowhere")
+    with pytest.raises(UserError) as refused:
+        executor.run([make_job("run")], lambda event: None)
+    message = str(refused.value)
+    assert message.startswith("executor: Slurm refuses the runs: sbatch: error: invalid partition")
+    assert "\n" not in message
 
 
 @pytest.mark.slurm
-def test_a_slurm_that_does_not_answer_is_told(experiment, tmp_path):
+def test_a_slurm_that_does_not_answer_is_told(tmp_path, monkeypatch):
     settings = tmp_path / "slurm.conf"
-    settings.write_text("ClusterName=gone\nSlurmctldHost=localhost\nSlurmctldPort=1\n")
-    refused = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), "run", str(experiment(1))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SLURM_CONF": str(settings)},
+    settings.write_text(
+        "ClusterName=gone\nSlurmctldHost=localhost\nSlurmctldPort=1\nMessageTimeout=1\n"
     )
-    assert refused.returncode == 2
-    assert "error: executor: Slurm does not answer: " in refused.stderr
+    monkeypatch.setenv("SLURM_CONF", str(settings))
+    with pytest.raises(UserError, match=r"^executor: Slurm does not answer: "):
+        SlurmExecutor().prepare()

@@ -66,6 +66,12 @@ def test_what_is_no_amount(text):
         parse_bytes(text)
 
 
+@pytest.mark.parametrize(("parse", "unit"), [(parse_seconds, "h"), (parse_bytes, "GB")])
+def test_a_number_of_too_many_digits_is_refused(parse, unit):
+    with pytest.raises(ValueError, match="must be a"):
+        parse("9" * 400 + unit)
+
+
 @given(st.text(alphabet="0123456789. hmsdGMBi", max_size=12))
 def test_any_other_text_is_refused_with_what_is_allowed(text):
     for parse in (parse_seconds, parse_bytes):

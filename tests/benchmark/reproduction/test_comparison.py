@@ -71,6 +71,8 @@ def test_histories_part_in_the_first_value_but_for_times():
     assert parting(then, [then[0], {"epoch": 1, "loss": 2.0, "AP": 0.6}]) == "epoch 1, AP"
     assert parting(then, [then[0]]) == "epoch 1, epoch"
     assert parting([], slower) is None
+    assert parting([then[0]], slower) == "epoch 1, epoch"
+    assert parting(then[1:], slower) == "epoch 0, epoch"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,8 @@ def test_twice_the_largest_of_all_measurements_is_allowed_and_no_more(tmp_path):
         "threads,AP,5,1,0.0625\ntorch,AP,5,0,0.125\ntorch,AP/<class>,9,0,0.25\n"
         "torch,untrained AP,5,5,0.0\n"
     )
-    tolerances = Tolerances.measured(file)
+    tolerances = Tolerances.measured(["torch", "threads"], file)
+    assert tolerances.unmeasured == ()
     assert tolerances.limits == {"AP": 0.25, "AP/<class>": 0.5, "untrained AP": 1e-6}
     assert tolerances.allow("AP", 0.5, 0.75)
     assert tolerances.allow("AP/cell", 0.0, 0.5)
@@ -112,15 +115,38 @@ def test_twice_the_largest_of_all_measurements_is_allowed_and_no_more(tmp_path):
     assert not tolerances.allow("status", "done", "diverged")
 
 
+def test_what_was_measured_for_one_change_is_not_allowed_for_another(tmp_path):
+    file = tmp_path / "tolerances.csv"
+    file.write_text(
+        "changed,value,compared,equal,largest\n"
+        "threads,AP,5,1,0.0625\ntorch torchvision,AP,5,0,0.125\n"
+    )
+    for changed, limit in (
+        (["threads"], 0.125),
+        (["torch"], 0.25),
+        (["torchvision", "torch"], 0.25),
+        (["threads", "torch"], 0.25),
+    ):
+        assert Tolerances.measured(changed, file) == Tolerances({"AP": limit})
+    assert Tolerances.measured(["cpu", "torch"], file) == Tolerances({}, ("cpu",))
+    assert Tolerances.measured([], file) == Tolerances({})
+
+
 def test_without_measurements_nothing_is_allowed(tmp_path):
-    assert Tolerances.measured(tmp_path / "none.csv").limits == {}
+    assert Tolerances.measured(["cpu"], tmp_path / "none.csv") == Tolerances({}, ("cpu",))
 
 
 @pytest.mark.parametrize(
-    "content", ["value,largest\nAP,wide\n", "a,b\n1,2\n", "value,largest\nAP\n"]
+    "content",
+    [
+        "changed,value,largest\ncpu,AP,wide\n",
+        "a,b\n1,2\n",
+        "changed,value,largest\ncpu,AP\n",
+        "value,largest,changed\nAP,0.5\n",
+    ],
 )
 def test_damaged_measurements_are_named(tmp_path, content):
     file = tmp_path / "tolerances.csv"
     file.write_text(content)
     with pytest.raises(UserError, match=r"tolerances\.csv: is damaged .*bench reproduction"):
-        Tolerances.measured(file)
+        Tolerances.measured(["cpu"], file)

@@ -37,14 +37,21 @@ def streams_of(shapes_splits, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "losses"),
-    [("detection", ["giou", "smooth_l1"]), ("segmentation", ["bce", "dice", "lovasz_hinge"])],
+    ("task", "losses", "settings"),
+    [
+        ("detection", ["giou", "smooth_l1"], {"epochs": 3}),
+        ("segmentation", ["bce", "dice", "lovasz_hinge"], {"epochs": 3}),
+        ("segmentation", ["bce", "dice"], {"epochs": 2, "multi_scale": [0.5, 1.5], "ema": 0.9}),
+        ("instance", ["giou", "smooth_l1"], {"epochs": 2}),
+    ],
 )
-def test_losses_of_a_repetition_agree_and_repetitions_differ(make_cell, streams_of, task, losses):
+def test_losses_of_a_repetition_agree_and_repetitions_differ(
+    make_cell, streams_of, task, losses, settings
+):
     found = {}
     for loss in losses:
         for repetition in range(2):
-            cell = make_cell(task, loss, repetition=repetition, epochs=3, augment=AUGMENT)
+            cell = make_cell(task, loss, repetition=repetition, augment=AUGMENT, **settings)
             found[loss, repetition] = streams_of(cell, f"{loss}{repetition}")
     first, second = found[losses[0], 0], found[losses[0], 1]
     assert [row["epoch"] for row in first["epochs"]] == [1, HASHED_EPOCHS]

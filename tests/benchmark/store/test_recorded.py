@@ -69,6 +69,56 @@ def test_an_outcome_of_another_form(folder, changes, fault):
 
 
 @pytest.mark.parametrize(
+    ("environment", "fault"),
+    [
+        ({"data": {"train": 5}}, "'data.train' must be text, not 5"),
+        ({"data": {"foo": "abc"}}, "'data' knows train, val, test, not 'foo'"),
+        ({"data": ["x"]}, "'data' must be a mapping, not ['x']"),
+        ({"evaluator": 3}, "'evaluator' must be a name, not 3"),
+    ],
+)
+def test_an_environment_of_another_form(folder, environment, fault):
+    written(folder, "environment.json", environment)
+    with pytest.raises(UserError) as caught:
+        folder.environment()
+    file = folder.path / "environment.json"
+    assert str(caught.value) == f"{file}: {fault}; delete the file to go on without it"
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {"train": "a", "val": "b"}}])
+def test_an_environment_that_fits(folder, data):
+    assert written(folder, "environment.json", data).environment() == data
+
+
+ROW = {"epoch": 1, "batches": "a", "images": "b"}
+
+
+@pytest.mark.parametrize(
+    ("streams", "fault"),
+    [
+        ({}, "'weights' must be text"),
+        ({"weights": "w"}, "'epochs' must be a list"),
+        ({"weights": "w", "epochs": {}}, "'epochs' must be a list"),
+        ({"weights": "w", "epochs": [ROW, 1]}, "'epochs.1' must be a mapping"),
+        ({"weights": "w", "epochs": [{**ROW, "epoch": "1"}]}, "'epochs.0.epoch' must be a whole"),
+        ({"weights": "w", "epochs": [{**ROW, "images": None}]}, "'epochs.0.images' must be text"),
+    ],
+)
+def test_hashes_of_another_form(folder, streams, fault):
+    written(folder, "streams.json", streams)
+    with pytest.raises(UserError) as caught:
+        folder.streams()
+    said = str(caught.value)
+    assert said.startswith(f"{folder.path / 'streams.json'}: {fault}")
+    assert said.endswith("; delete the file to go on without it")
+
+
+def test_hashes_that_fit(folder):
+    streams = {"weights": "w", "epochs": [ROW]}
+    assert written(folder, "streams.json", streams).streams() == streams
+
+
+@pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"version": None}, "'version' must be 1, not None"),

@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,54 @@ def test_clear_removes_every_file(folder, cell):
     folder.write_history([{"epoch": 0}])
     folder.clear()
     assert not list(folder.path.iterdir())
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+@pytest.fixture
+def whole(folder, cell) -> RunFolder:
+    """A run with all files, and a checkpoint that its end did not get to remove."""
+    folder.begin(cell, {})
+    folder.write_history([{"epoch": 0}])
+    folder.write_streams({"weights": "w", "epochs": []})
+    folder.write_details({"version": 1})
+    folder.finish({"status": "done"})
+    folder.checkpoint.write_bytes(b"x")
+    return folder
+
+
+def names(path) -> set[str]:
+    return {item.name for item in path.iterdir()}
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+@pytest.mark.parametrize("way", ["clear", "set_aside"])
+def test_a_kill_while_files_go_leaves_no_ended_run(whole, tmp_path, monkeypatch, way, steps):
+    operation = "unlink" if way == "clear" else "replace"
+    before, done, real = names(whole.path), [], getattr(Path, operation)
+
+    def until_killed(path, *target):
+        if len(done) == steps:
+            raise Killed
+        done.append(path.name)
+        real(path, *target)
+
+    monkeypatch.setattr(Path, operation, until_killed)
+    place = tmp_path / "damaged" / "one"
+    with pytest.raises(Killed):
+        whole.clear() if way == "clear" else whole.set_aside(place)
+    monkeypatch.undo()
+    assert done[0] == "metrics.json"
+    assert whole.status() == "pending"
+    assert steps == 1 or not whole.checkpoint.exists()
+    assert len(names(whole.path)) == len(before) - steps
+    if way == "set_aside":
+        assert names(place) | names(whole.path) == before
+        rest = names(whole.path)
+        assert names(whole.set_aside(place)) == rest
+        assert names(place) | rest == before  # the second try took nothing from the first
 
 
 def test_a_folder_without_runs_is_no_store(tmp_path):

@@ -52,7 +52,8 @@ def test_a_delivery_takes_the_place_of_all_but_the_lock(tmp_path):
     sent = {"metrics.json": b"{}", "tensorboard/events.1": b"e", "history.csv": b"new"}
     old = fill(tmp_path / "old", {**sent, ".lock": b"x", ".history.csv.ab.csv": b"half"})
     kept = {"checkpoint.pt": b"weights", "failure.json": b"{}", "history.csv": b"old"}
-    new = fill(tmp_path / "new", {**kept, ".lock": b"mine"})
+    cut_off = {".arriving-x1/run.zip": b"half", ".arriving-x1/files/a": b"half"}
+    new = fill(tmp_path / "new", {**kept, **cut_off, ".lock": b"mine"})
     deliver(pack(old), new)
     assert content(new) == {**sent, ".lock": b"mine"}
 

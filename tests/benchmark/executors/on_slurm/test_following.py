@@ -63,7 +63,7 @@ def make_job(make_cell, tmp_path):
 def follow(cluster: Cluster, *jobs: Job) -> list[Event]:
     events: list[Event] = []
     follower = Follower(cluster, None, events.append)
-    follower.take(list(jobs))
+    follower.take(list(jobs), poll=0)
     follower.follow(poll=0)
     return events
 
@@ -263,8 +263,64 @@ def test_cancelling_ends_what_is_under_way_and_forgets_it(make_job):
     jobs = [make_job("a"), make_job("b")]
     cluster = Scripted({})
     follower = Follower(cluster, None, lambda event: None)
-    follower.take(jobs)
+    follower.take(jobs, poll=0)
     follower.submit()
-    follower.cancel()
+    assert follower.cancel() == 0
     assert cluster.cancelled == ["0", "1"]
-    assert not list(jobs[0].folder.parents[1].glob("slurm/*/tasks.json"))
+    assert not (jobs[0].folder.parents[1] / "slurm").exists()
+
+
+def test_cancelling_leaves_what_an_earlier_command_submitted(make_job):
+    earlier, new = make_job("earlier"), make_job("new")
+    files = submitted_before(earlier, task7="earlier", task8="of_another_grid")
+    record = (files / "tasks.json").read_text()
+    cluster = Scripted({"7": "RUNNING", "8": "RUNNING"})
+    follower = Follower(cluster, None, lambda event: None)
+    follower.take([earlier, new], poll=0)
+    follower.submit()
+    assert follower.cancel() == 1
+    assert cluster.cancelled == ["0"]
+    assert (files / "tasks.json").read_text() == record
+
+
+def test_a_cancelled_submission_keeps_the_tasks_that_failed(make_job):
+    bad, long = make_job("bad"), make_job("long")
+
+    def interrupt() -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    seen = {"0": "OUT_OF_MEMORY", "1": "RUNNING"}
+    follower = Follower(Scripted(seen, seen, interrupt), None, lambda event: None)
+    follower.take([bad, long], poll=0)
+    with pytest.raises(KeyboardInterrupt):
+        follower.follow(poll=0)
+    assert follower.cancel() == 0
+    (record,) = bad.folder.parents[1].glob("slurm/*/tasks.json")
+    assert json.loads(record.read_text()) == {"tasks": {"0": "runs/bad"}}
+
+
+def test_a_cluster_that_is_silent_at_the_start_gets_nothing_twice(make_job):
+    job = make_job("a")
+    submitted_before(job, task7="a")
+
+    def end() -> dict[str, str]:
+        RunFolder(job.folder).finish(RESULT)
+        return {"7": "COMPLETED"}
+
+    cluster = Scripted(None, None, {"7": "RUNNING"}, {"7": "RUNNING"}, end)
+    events = follow(cluster, job)
+    assert cluster.submitted == []
+    assert kinds(events) == ["waiting", "started", "ended"]
+    assert "does not answer" in events[0].detail
+
+
+def test_a_cluster_that_stays_silent_is_told_of_and_gets_nothing(make_job):
+    job, new = make_job("a"), make_job("new")
+    submitted_before(job, task7="a")
+    cluster = Scripted(None)
+    with pytest.raises(UserError, match=r"does not say which runs of .*lossbench-earlier are"):
+        follow(cluster, job, new)
+    assert cluster.submitted == []
+    follow_new = Follower(cluster, None, lambda event: None)
+    follow_new.take([new], poll=0)  # nothing of it was submitted: there is nothing to ask
+    assert list(follow_new.waiting) == [new]

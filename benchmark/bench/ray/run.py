@@ -11,9 +11,9 @@ import torch
 from rich.console import Console
 
 from benchmark.bench.faults_rows import write_csv
-from benchmark.bench.ray_cluster import Nodes, nodes_here
-from benchmark.bench.ray_numbers import differing, numbers
-from benchmark.bench.ray_page import EVENTS_CSV, KILLED, Blown, Blows, Noted, ray_page
+from benchmark.bench.ray.cluster import Nodes, nodes_here
+from benchmark.bench.ray.numbers import differing, numbers
+from benchmark.bench.ray.page import EVENTS_CSV, KILLED, Noted, Outcome, Plan, ray_page
 from benchmark.commands import Machine, run_grid
 from benchmark.environment import describe
 from benchmark.executors import Event, Job
@@ -70,7 +70,7 @@ def bench(
     console: Console,
     config: str,
     overrides: list[str],
-    blows: Blows,
+    plan: Plan,
     against: Path,
     out: Path,
     command: str,
@@ -89,25 +89,25 @@ def bench(
     Raises:
         UserError: fewer nodes than kills would leave one, or ``against`` has no results.
     """
-    if blows.kills >= blows.nodes:
-        raise UserError(f"--kills: must be less than --nodes ({blows.nodes}), got {blows.kills}")
+    if plan.kills >= plan.nodes:
+        raise UserError(f"--kills: must be less than --nodes ({plan.nodes}), got {plan.kills}")
     grid = plan_grid(load_experiment(config, overrides), out)
     reference = Store.existing(against)
     expected = numbers(reference)
     begun = time.monotonic()
-    with nodes_here(blows.nodes) as nodes:
+    with nodes_here(plan.nodes) as nodes:
         executor = StruckExecutor(
-            address=nodes.address, shared=blows.shared, nodes=nodes, kills=blows.kills
+            address=nodes.address, shared=plan.shared, nodes=nodes, kills=plan.kills
         )
         run_grid(console, grid, Machine(executor, "cpu", 1, 0, out / ".cache", False))
     seconds = time.monotonic() - begun
     runs = len(reference.run_folders())
     wrong = differing(expected, numbers(grid.store))
-    blown = Blown(
-        blows, executor.noted, seconds, str(against), runs, len(expected), differing=wrong
+    outcome = Outcome(
+        plan, executor.noted, seconds, str(against), runs, len(expected), differing=wrong
     )
-    write_csv(grid.store.path / EVENTS_CSV, blown.noted)
-    page = ray_page(blown, describe(torch.device("cpu")), command)
+    write_csv(grid.store.path / EVENTS_CSV, outcome.noted)
+    page = ray_page(outcome, describe(torch.device("cpu")), command)
     write_text(grid.store.path / "README.md", page)
-    console.print(blown.verdict)
-    return not blown.differing
+    console.print(outcome.verdict)
+    return not outcome.differing

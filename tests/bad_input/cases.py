@@ -1,7 +1,7 @@
 """Bad inputs by name: what is wrong, and the command that meets it.
 
-``tests/test_bad_input.py`` runs each and writes ``docs/bad_input.md`` from what it answers. Unknown
-commands and options are Typer's to refuse, in words that change with its version.
+``tests/bad_input/test_page.py`` runs each and writes ``docs/bad_input.md`` from what it answers.
+Unknown commands and options are Typer's to refuse, in words that change with its version.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.bad_data_cases import JSON_FILES, MASK_FILES, TEXT_FILES, XML_FILES
-from tests.bad_input_worlds import Case, experiment, results
+from tests.bad_input.data_cases import JSON_FILES, MASK_FILES, TEXT_FILES, XML_FILES
+from tests.bad_input.worlds import Case, experiment, results, text
 
 
 def edit(name: str, old: str, new: str) -> Case:
@@ -125,7 +125,21 @@ RESULTS = [
     stored("details.json of another version", "details.json", '{"version": 99}'),
     stored("environment.json that is no mapping", "environment.json", "[]"),
     stored("environment.json without packages", "environment.json", changed(packages=5)),
-    stored("failure.json without a reason", "failure.json", "{}", "status", "results/small"),
+    stored(
+        "streams.json without the hash of the weights",
+        "streams.json",
+        '{"epochs": []}',
+        "reproduce",
+        "results/small/runs/run",
+    ),
+    Case(
+        "failure.json without a reason",
+        lambda folder: [
+            results("metrics.json", None)(folder),
+            text(folder / "results/small/runs/run/failure.json", "{}"),
+        ],
+        ("report", "results/small"),
+    ),
     stored("config.yaml cut short", "config.yaml", lambda old: old[: len(old) // 2]),
     stored("config.yaml with a key too many", "config.yaml", lambda old: old + "colour: red\n"),
     stored("experiment.yaml without a matrix", "/experiment.yaml", "name: small\n"),

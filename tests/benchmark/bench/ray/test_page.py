@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.bench.ray_page import Blown, Blows, Noted, ray_page
+from benchmark.bench.ray.page import Noted, Outcome, Plan, ray_page
 
 NOTED = [
     Noted(1.0, "started", "a", None, "on here"),
@@ -23,9 +23,11 @@ ENVIRONMENT = {
 
 
 def page(**changes) -> str:
-    settled = {"blows": Blows(3, 1, True), "differing": [], **changes}
-    blown = Blown(noted=NOTED, seconds=31.4, against="results/x", runs=2, numbers=1008, **settled)
-    return ray_page(blown, ENVIRONMENT, "python3 run.py bench ray")
+    settled = {"plan": Plan(3, 1, True), "differing": [], **changes}
+    outcome = Outcome(
+        noted=NOTED, seconds=31.4, against="results/x", runs=2, numbers=1008, **settled
+    )
+    return ray_page(outcome, ENVIRONMENT, "python3 run.py bench ray")
 
 
 def test_the_page_counts_what_happened():
@@ -57,5 +59,5 @@ def test_what_is_missing_or_other_is_counted_and_named():
 
 def test_the_page_says_how_the_nodes_came_to_their_files():
     assert "saw the clone and the results at the same paths" in page()
-    assert "share no disk" in page(blows=Blows(3, 2, False))
-    assert "2 of the nodes were killed" in page(blows=Blows(3, 2, False))
+    assert "share no disk" in page(plan=Plan(3, 2, False))
+    assert "2 of the nodes were killed" in page(plan=Plan(3, 2, False))

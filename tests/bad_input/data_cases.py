@@ -1,10 +1,10 @@
-"""Bad data sets by name, one table a form; part of :mod:`tests.bad_input_cases`."""
+"""Bad data sets by name, one table a form; part of :mod:`tests.bad_input.cases`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bad_input_worlds import (
+from tests.bad_input.worlds import (
     Case,
     Spoil,
     annotation,
@@ -19,6 +19,8 @@ from tests.bad_input_worlds import (
     xml,
     yolo,
 )
+
+CORNERS = {"image_id": 0, "category_id": 1, "bbox": [30, 20, 45, 30]}
 
 
 def cut(path: str) -> Spoil:
@@ -100,6 +102,10 @@ JSON_FILES = [
     Case(
         "boxes as shares of the image",
         coco(lambda c: [a.update(bbox=[0.1, 0.1, 0.3, 0.3]) for a in c["annotations"]]),
+    ),
+    Case(
+        "corners in place of width and height",
+        coco(lambda c: c.update(annotations=[CORNERS] * 10)),
     ),
 ]
 

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.environment import in_a_line
+
 EVENTS_CSV = "events.csv"
 KILLED = "node killed"
 SHOWN = 20
@@ -13,7 +15,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Blows:
+class Plan:
     """What is done.
 
     Attributes:
@@ -45,7 +47,7 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Blown:
+class Outcome:
     """What came of it.
 
     Attributes:
@@ -55,7 +57,7 @@ class Blown:
         differing: names of the numbers that are others here, or missing.
     """
 
-    blows: Blows
+    plan: Plan
     noted: list[Noted]
     seconds: float
     against: str
@@ -72,49 +74,47 @@ class Blown:
         )
 
 
-def ray_page(blown: Blown, environment: dict[str, Any], command: str) -> str:
+def ray_page(outcome: Outcome, environment: dict[str, Any], command: str) -> str:
     """The page as Markdown.
 
     Args:
         environment: as :func:`benchmark.environment.describe` gives it.
         command: as typed.
     """
-    blows, counts = blown.blows, Counter(one.event for one in blown.noted)
+    plan, counts = outcome.plan, Counter(one.event for one in outcome.noted)
     disk = (
         "All of them saw the clone and the results at the same paths."
-        if blows.shared
+        if plan.shared
         else "They were treated as machines that share no disk: each got a copy of the code, "
         "decoded the data itself and sent its run folders back."
     )
-    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     lines = [
         "# On a Ray cluster that loses a node",
         "",
-        f"A cluster of {blows.nodes} nodes that train and one that does not was started on one "
-        f"machine. {disk} While runs were in the middle, {blows.kills} of the nodes "
-        f"{'was' if blows.kills == 1 else 'were'} killed by SIGKILL, with the processes on it. "
+        f"A cluster of {plan.nodes} nodes that train and one that does not was started on one "
+        f"machine. {disk} While runs were in the middle, {plan.kills} of the nodes "
+        f"{'was' if plan.kills == 1 else 'were'} killed by SIGKILL, with the processes on it. "
         "Nothing else was done.",
         "",
-        f"- {blown.verdict}, but for the times (`metrics.json`, `history.csv`, `details.json`)",
-        *(f"- other, or missing: {name}" for name in blown.differing[:SHOWN]),
+        f"- {outcome.verdict}, but for the times (`metrics.json`, `history.csv`, `details.json`)",
+        *(f"- other, or missing: {name}" for name in outcome.differing[:SHOWN]),
         f"- runs ended: {counts['ended']}; begun: {counts['started']}; taken up again on another "
         f"node: {counts['retried']}",
-        f"- from the start of the cluster to the end of the report: {blown.seconds:.0f} s",
+        f"- from the start of the cluster to the end of the report: {outcome.seconds:.0f} s",
         "",
-        *_blows_in_order(blown.noted),
+        *_kills_in_order(outcome.noted),
         f"Every event is in [{EVENTS_CSV}]({EVENTS_CSV}). Again with",
         "",
         "```console",
         command,
         "```",
         "",
-        f"Done on {environment['cpu']} ({environment['cores']} cores), {environment['system']}, "
-        f"Python {environment['python']}: {packages}.",
+        f"Done on {in_a_line(environment)}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _blows_in_order(noted: list[Noted]) -> list[str]:
+def _kills_in_order(noted: list[Noted]) -> list[str]:
     """A table: the kills and what became of the runs that they hit."""
     hit = {one.run for one in noted if one.event == "retried"}
     rows = [
