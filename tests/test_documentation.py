@@ -113,12 +113,22 @@ def planned(experiment: Path, results: Path) -> list[CellConfig]:
 def test_a_loss_a_data_set_and_a_model_inside_the_clone(project):
     """One training takes up what README and CONTRIBUTING say about ``quickstart``."""
     said = commands("README.md") + commands("CONTRIBUTING.md")
-    settings = [words[2] for words in said if words[:2] == ["run", "quickstart"] and words[2:]]
+    own = [words[2:] for words in said if words[:2] == ["run", "quickstart"]]
+    settings = [words[0] for words in own if words and words[0].startswith("matrix.")]
     assert len(settings) == 4
     shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
     printed = call(project, ["run", "quickstart", *QUICK, shapes, *settings])
     for label in ("centre_l1", "power_dice power=3", "segmentation, stripes, plain width=4"):
         assert label in printed
+
+
+def test_options_of_where_runs_train(project):
+    """What README says for one machine, Ray and Slurm can be said."""
+    said = [words for words in commands("README.md") if words[:2] == ["run", "quickstart"]]
+    where = [words for words in said if words[2:] and words[2].startswith("--")]
+    assert [words[2] for words in where] == ["--workers", "--executor", "--executor"]
+    for words in where:
+        assert "30 cells" in call(project, [*words, "--dry-run"])
 
 
 def test_a_model_outside_the_clone_with_losses_by_place(project):
