@@ -87,11 +87,17 @@ def type_name(annotation: Any) -> str:
     return str(annotation).replace("typing.", "").replace("NoneType", "None")
 
 
-def resolve_options(cls: type, given: dict[str, Any], path: str) -> dict[str, Any]:
+def resolve_options(
+    cls: type, given: dict[str, Any], path: str, beside: Collection[str] = ()
+) -> dict[str, Any]:
     """All options of ``cls``: those ``given``, checked, and the others at their defaults.
 
     A field with the metadata ``added`` came after results were published: at its default it is
     left out, so that earlier runs keep their identity.
+
+    Args:
+        beside: keys that an experiment file may hold beside the options, for the message on one
+            that is neither.
 
     Raises:
         UserError: an option is unknown, missing or of a wrong type; every line of the message
@@ -101,7 +107,7 @@ def resolve_options(cls: type, given: dict[str, Any], path: str) -> dict[str, An
     try:
         checked = schema.model_validate(given)
     except ValidationError as error:
-        raise UserError("\n".join(explain(error, schema, path))) from None
+        raise UserError("\n".join(explain(error, schema, path, beside))) from None
     added = [field.name for field in dataclasses.fields(cls) if field.metadata.get("added")]
     unchanged = {n for n in added if getattr(checked, n) == schema.model_fields[n].default}
     return checked.model_dump(mode="json", exclude=unchanged)
@@ -143,8 +149,14 @@ def build(cls: type[T], options: dict[str, Any], path: str) -> T:
         raise UserError(f"{path}: {error}") from None
 
 
-def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> list[str]:
-    """One readable line for each fault: the key's path, the value, and what is allowed."""
+def explain(
+    error: ValidationError, schema: type[BaseModel], path: str = "", beside: Collection[str] = ()
+) -> list[str]:
+    """One readable line for each fault: the key's path, the value, and what is allowed.
+
+    Args:
+        beside: keys that are allowed besides the schema's.
+    """
     lines = []
     for fault in error.errors():
         unknown = fault["type"] == "extra_forbidden"
@@ -155,7 +167,7 @@ def explain(error: ValidationError, schema: type[BaseModel], path: str = "") -> 
         keys += [last] if unknown or "[" not in str(last) else []
         where = ".".join([path] * bool(path) + [str(key) for key in keys]) or "the file"
         if unknown:
-            names = _allowed_keys(schema, keys[:-1])
+            names = [*_allowed_keys(schema, keys[:-1]), *beside]
             hint = suggest(keys[-1], names) + (f"; allowed: {', '.join(names)}" if names else "")
             lines.append(f"{where}: unknown key{hint}")
         elif fault["type"] == "missing":

@@ -150,7 +150,7 @@ def _check_scales(train: Train, path: str) -> None:
 
 def _part(register: dict[str, Any], entry: Entry, kind: str, path: str) -> CellPart:
     cls = look_up(register, entry.name, kind, path)
-    options = resolve_options(cls, entry.options, path)
+    options = resolve_options(cls, entry.options, path, beside=["label"])
     return CellPart(name=entry.name, label=entry.label or entry.name, options=options)
 
 

@@ -123,7 +123,7 @@ def _single(register: dict[str, Any], kind: str, entry: LossEntry, path: str) ->
         terms = [_term(register, t, kind, f"{path}.sum.{i}") for i, t in enumerate(entry.sum)]
         given = {**given, "terms": terms}
         versions = [register[term["name"]].version for term in terms]
-    options = resolve_options(cls, given, path)
+    options = resolve_options(cls, given, path, beside=("weight", "label"))
     build(cls, options, path)
     return CellLoss(
         name=name,
@@ -145,7 +145,7 @@ def _term(register: dict[str, Any], term: Term, kind: str, path: str) -> dict[st
     cls = look_up(register, term.name, kind, path)
     if issubclass(cls, SumOfLosses):
         raise UserError(f"{path}: a sum cannot be part of a sum; list its terms here")
-    options = resolve_options(cls, term.options, path)
+    options = resolve_options(cls, term.options, path, beside=["weight"])
     build(cls, options, path)
     try:
         weight = Schedule.of(term.weight).resolved()
