@@ -74,6 +74,10 @@ class LocalExecutor(Executor):
             pool.stop()
 
 
+SERVER_LOST = 255
+"""Exit code that multiprocessing gives a process whose fork server is gone; it may train on."""
+
+
 @dataclass
 class Running:
     """A process at work and the channel that its progress comes through.
@@ -214,9 +218,10 @@ class _Pool:
         if code == -signal.SIGKILL or folder.outcome() is not None:
             self.memory.settle(one.job)  # one that failed may have done so before its peak
         self.memory.forget(one.job)
-        if code == BUSY:
+        if code == BUSY or (code == SERVER_LOST and folder.is_locked()):
             self.waiting.append((time.monotonic() + RETRY_AFTER, one.job))
-            self.on_event(Event(one.job, "waiting", detail=HELD))
+            detail = HELD if code == BUSY else "it goes on without the server that started it"
+            self.on_event(Event(one.job, "waiting", detail=detail))
             return
         if folder.outcome() is None:
             if one.late and self.executor.timeout is not None:

@@ -205,6 +205,26 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
 
 
+def test_a_server_that_dies_while_a_run_trains(make_job):
+    """The run goes on without it, so it has not failed, and no other may start on its cell."""
+    killed = []
+
+    def kill_server(event: Event) -> None:
+        if event.kind == "progress" and not killed:
+            killed.append(forkserver._forkserver._forkserver_pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    job = make_job("one", epochs=8)
+    events = run([job], 1, kill_server)
+    kinds = [event.kind for event in events if event.kind != "progress"]
+    assert len(killed) == 1
+    assert "waiting" in kinds
+    assert kinds[-1] == "ended"
+    folder = RunFolder(job.folder)
+    assert folder.failure() is None
+    assert [row["epoch"] for row in folder.history()] == list(range(9))
+
+
 # In this order a server is left for the tests that follow.
 @pytest.mark.parametrize("deaths", [2, 1])
 def test_a_server_that_dies_while_it_starts_a_run(make_job, monkeypatch, deaths):
