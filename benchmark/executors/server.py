@@ -9,7 +9,7 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PRELOAD = ["benchmark.cli", "benchmark.executors.worker", "benchmark.executors.preload"]
+PRELOAD = ["benchmark.cli", "benchmark.executors.worker", "benchmark.training.preload"]
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
