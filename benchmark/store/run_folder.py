@@ -246,5 +246,6 @@ class RunFolder:
         one to be continued.
         """
         order = {"metrics.json": 0, self.checkpoint.name: 1}
-        items = (item for item in self.path.iterdir() if item.name != ".lock")
+        # Unlike `iterdir`, `glob` finds nothing in a folder that is not there.
+        items = (item for item in self.path.glob("*") if item.name != ".lock")
         return sorted(items, key=lambda item: order.get(item.name, len(order)))

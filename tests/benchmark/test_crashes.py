@@ -46,11 +46,11 @@ STARVED_RUNS = """
 import os, resource, sys
 def starve():
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + 2**25, size + 2**25))
+    resource.setrlimit(resource.RLIMIT_AS, (size + 9 * 2**20, size + 9 * 2**20))
 if any("forkserver" in word for word in sys.orig_argv):
     os.register_at_fork(after_in_child=starve)
 """
-"""Lets each process that the fork server starts have 32 MB more than it began with."""
+"""Lets each process that the fork server starts have 9 MB more than it began with."""
 DROP_CAPABILITY, OVERRIDE, READ_SEARCH = 24, 1, 2
 """PR_CAPBSET_DROP, and what lets root write where the permissions say no."""
 

@@ -30,6 +30,7 @@ def test_it_is_plain_json_and_of_this_process():
 
 def test_instructions_that_a_variable_forbids_are_noted():
     code = "import json, torch; from benchmark.environment import describe; "
+    code += f"torch.set_num_threads({torch.get_num_threads()}); "
     code += "print(json.dumps(describe(torch.device('cpu'))))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
+from ray.exceptions import RayError, RaySystemError, RayTaskError, RuntimeEnvSetupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.executors.base import Event, Job, timed_out
@@ -166,10 +166,10 @@ class Runs:
                 self._try_later(flight)
                 return
             self.carrier.deliver(flight.folder, files)
-        except (RayTaskError, RuntimeEnvSetupError) as error:
-            flight.folder.fail(*_failure(error))
         except RayError as error:
-            if self._try_elsewhere(flight, error):
+            if _is_of_the_run(error):
+                flight.folder.fail(*_failure(error))
+            elif self._try_elsewhere(flight, error):
                 return
         except ValueError as error:
             flight.folder.fail(_unusable(error))
@@ -245,6 +245,13 @@ def _absolute(job: Job) -> Job:
     """The processes on the nodes start in folders of their own."""
     splits = {name: path.absolute() for name, path in job.splits.items()}
     return replace(job, folder=job.folder.absolute(), splits=splits)
+
+
+def _is_of_the_run(error: RayError) -> bool:
+    """Whether a task failed by itself; what never reached its code is the node's fault."""
+    if isinstance(error, RayTaskError):
+        return not isinstance(error.cause, RaySystemError)
+    return isinstance(error, RuntimeEnvSetupError)
 
 
 def _failure(error: RayError) -> tuple[str, str]:

@@ -191,3 +191,9 @@ def test_a_run_whose_configuration_is_gone_is_named(tmp_path, make_cell):
     (store.run_folder(gone).path / "config.yaml").unlink()
     assert store.lost() == [f"tuning/{gone.slug}"]
     assert [folder.path.name for folder in store.run_folders()] == [here.slug]
+
+
+def test_what_is_not_there_is_clear(tmp_path):
+    folder = RunFolder(tmp_path / "never trained")
+    folder.clear()
+    assert not folder.path.exists()
