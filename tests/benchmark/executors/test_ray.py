@@ -231,7 +231,7 @@ def test_losses_are_limited_and_ctrl_c_leaves_nothing_running(nodes, make_job):
                     process.kill()
         told = {one.job.folder for one in seen if one.progress is not None}
         if "ended" in kinds(seen, victim) and other.folder in told:
-            assert len(training()) == 1
+            assert training()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
