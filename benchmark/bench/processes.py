@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -67,9 +68,8 @@ def _cpu() -> float:
 def _resident(process: psutil.Process) -> int:
     """Bytes of a process and all below it."""
     total = 0
-    try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:  # ended meanwhile
-        pass
+    with suppress(psutil.NoSuchProcess):  # ended meanwhile
+        for one in [*process.children(recursive=True), process]:
+            with suppress(psutil.NoSuchProcess):  # only that one has; the others count
+                total += one.memory_info().rss
     return total
