@@ -26,6 +26,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.bench.processes import INTERVAL
 from benchmark.bench.timing import wait
 from benchmark.console.display import shown_warnings
 from benchmark.executors import Job
@@ -233,7 +234,7 @@ def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
 
     thread = threading.Thread(target=train)
     thread.start()
-    while not done.wait(0.2):
+    while not done.wait(INTERVAL):
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 memory = child.memory_full_info()

@@ -18,7 +18,7 @@ def test_every_line_has_both_sides_and_their_ratio(monkeypatch):
     experiment = Experiment.model_validate(
         {
             "name": "x",
-            "train": {"epochs": 1, "batch_size": 4, "image_size": 64},
+            "train": {"epochs": 4, "batch_size": 4, "image_size": 64},
             "matrix": {
                 "one": {
                     "task": "segmentation",
