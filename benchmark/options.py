@@ -11,7 +11,7 @@ import difflib
 import inspect
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ def suggest(word: object, allowed: Collection[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def look_up(register: dict[str, T], name: object, kind: str, path: str) -> T:
+def look_up(register: Mapping[str, T], name: object, kind: str, path: str) -> T:
     """The entry of a register, or a :class:`UserError` that names the closest match."""
     if isinstance(name, str) and name in register:
         return register[name]

@@ -1,6 +1,5 @@
 """Models by name. A new one is a new file in the folder of its task, or one of the user's own."""
 
-from benchmark._discover import import_modules
 from benchmark.models.base import (
     ACTIVATIONS,
     MODELS,
@@ -27,8 +26,6 @@ from benchmark.models.lookup import (
     outside_files,
 )
 from benchmark.models.trial import check_network
-
-import_modules(f"{__name__}.detection", f"{__name__}.instance", f"{__name__}.segmentation")
 
 __all__ = [
     "ACTIVATIONS",

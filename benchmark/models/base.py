@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
+from benchmark._discover import LazyRegister
 from benchmark.experiment.loss_parts import LossParts
 from benchmark.experiment.sizes import UNIT
 from benchmark.experiment.train_settings import Train
@@ -30,7 +31,11 @@ from losses import BOX, CLASSIFICATION, MASK, BoxLoss
 UnderTest = BoxLoss | LossParts
 """The loss of an experiment as a detector gets it: a box loss, or losses by place."""
 
-MODELS: dict[str, type[ModelSpec]] = {}
+MODELS: LazyRegister[type[ModelSpec]] = LazyRegister(
+    "models", *(f"benchmark.models.{task}" for task in ("detection", "instance", "segmentation"))
+)
+"""Imported by name, as torchvision takes as long to load as torch, and many models do without."""
+
 T = TypeVar("T", bound="type[ModelSpec]")
 
 Kind = Literal["box", "mask", "sigmoid", "softmax"]
@@ -42,9 +47,7 @@ def register(name: str) -> Callable[[T], T]:
     """Class decorator: make a model known to experiment files as ``name``."""
 
     def add(cls: T) -> T:
-        if name in MODELS:
-            raise ValueError(f"two models are registered as '{name}'")
-        MODELS[name] = cls
+        MODELS.add(name, cls)
         return cls
 
     return add

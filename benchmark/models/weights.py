@@ -8,16 +8,18 @@ import re
 from collections.abc import Collection, Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
 
 from benchmark.options import UserError, suggest
+
+if TYPE_CHECKING:  # all models check their options here, and some do without torchvision
+    from torchvision.models import WeightsEnum
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 RENAMED = {"imagenet": "backbone"}

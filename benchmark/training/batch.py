@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2.functional import resize
 
 
 @dataclass
@@ -57,6 +55,10 @@ class Batch:
         old_height, old_width = self.images.shape[-2:]
         if (height, width) == (old_height, old_width):
             return self
+        # Slow to load, and only training with several sizes needs it.
+        from torchvision.transforms.v2 import InterpolationMode
+        from torchvision.transforms.v2.functional import resize
+
         x, y = width / old_width, height / old_height
 
         def scaled(boxes: Tensor) -> Tensor:

@@ -6,3 +6,8 @@ import os
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
 import albumentations  # noqa: F401
+import torchvision.transforms.v2.functional  # noqa: F401
+
+from benchmark.models import MODELS
+
+list(MODELS)  # imports them all

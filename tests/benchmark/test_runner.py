@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from benchmark.experiment.config import Experiment
 from benchmark.options import UserError
 from benchmark.runner import make_jobs, open_dataset, pick_device, plan_grid
 from datasets.cache import open_cached
+
+ROOT = Path(__file__).parents[2]
 
 
 def experiment(**block: Any) -> Experiment:
@@ -145,3 +149,16 @@ def test_a_metric_of_a_class_that_the_data_set_lacks(tmp_path, changes, key):
         plan_grid(Experiment.model_validate({**asked, **changes}), tmp_path)
     fitting = json.loads(json.dumps(changes).replace("rign", "ring"))
     assert plan_grid(Experiment.model_validate({**asked, **fitting}), tmp_path).cells
+
+
+def test_planning_networks_of_the_project_spares_the_import_of_torchvision(tmp_path):
+    """Which takes as long as torch's, and every command that plans would wait for it."""
+    words = ["run", "quickstart", "--dry-run", "--results", str(tmp_path)]
+    code = (
+        "import sys; from benchmark.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "print({'torchvision', 'torch._dynamo'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1:] == ["set()"], done.stderr

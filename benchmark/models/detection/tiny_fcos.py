@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, sigmoid_focal_loss
 
 from benchmark.experiment.train_settings import Train
 from benchmark.models.base import (
@@ -158,6 +157,8 @@ class TinyFCOS(DetectionModel):
     def losses(
         self, images: Tensor, boxes: list[Tensor], labels: list[Tensor], loss: UnderTest
     ) -> DetectionLosses:
+        from torchvision.ops import sigmoid_focal_loss  # slow to load, and only training needs it
+
         box_loss = box_loss_at(loss, "box", BOX_LOSS)
         head = self._head(images)
         matched = [assign(head.points, head.strides, image_boxes) for image_boxes in boxes]
@@ -204,6 +205,8 @@ class TinyFCOS(DetectionModel):
 
     def _select(self, boxes: Tensor, scores: Tensor) -> Detections:
         """Boxes ``[L, 4]`` and scores ``[L, C]`` of one image -> its best after NMS."""
+        from torchvision.ops import batched_nms  # slow to load, and only training needs it
+
         flat = scores.flatten()
         candidates = (flat > self.spec.score_threshold).nonzero()[:, 0]
         best = flat[candidates].argsort(descending=True, stable=True)[:CANDIDATES]

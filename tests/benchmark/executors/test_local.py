@@ -179,7 +179,7 @@ def test_the_cause_of_an_end_is_said(exitcode, part):
     assert part in _cause(exitcode)
 
 
-def test_the_server_has_torch_loaded_whatever_the_current_folder(tmp_path):
+def test_the_server_has_loaded_what_runs_need_whatever_the_current_folder(tmp_path):
     decoy = tmp_path / "benchmark"
     decoy.mkdir()
     (decoy / "__init__.py").write_text("raise SystemExit('the wrong package was imported')")
@@ -191,7 +191,8 @@ from benchmark.executors.server import CONTEXT
 
 if __name__ == "__main__":
     LocalExecutor(1).prepare()
-    code = "import sys; sys.exit(0 if 'torch' in sys.modules else 3)"
+    needed = {"torch", "torchvision.transforms.v2.functional", "benchmark.models.detection.ssd"}
+    code = f"import sys; sys.exit(0 if {needed} <= set(sys.modules) else 3)"
     process = CONTEXT.Process(target=exec, args=(code,))
     process.start()
     process.join()
