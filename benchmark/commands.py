@@ -23,7 +23,7 @@ from benchmark.experiment.config import Experiment
 from benchmark.experiment.grid import plan
 from benchmark.experiment.tuning import table_of
 from benchmark.options import UserError, suggest
-from benchmark.reporting import write_report
+from benchmark.reporting import Choices, write_report
 from benchmark.reproduction.data_check import check_data
 from benchmark.runner import (
     Grid,
@@ -115,17 +115,20 @@ def pick_device(executor: Executor, asked: str) -> str:
     return "cuda" if on_gpu and asked != "cpu" else "cpu"
 
 
-def run_grid(console: Console, grid: Grid, machine: Machine) -> int:
+def run_grid(console: Console, grid: Grid, machine: Machine, choices: Choices | None = None) -> int:
     """Tune where the experiment asks for it, train what is missing, then report.
+
+    Args:
+        choices: what the report consists of; by default all.
 
     Returns:
         The number of runs without a result; the final runs that wait for a tuning among them.
     """
     with at_work(grid.store.path):
-        return _go_through(console, grid, machine)
+        return _go_through(console, grid, machine, choices)
 
 
-def _go_through(console: Console, grid: Grid, machine: Machine) -> int:
+def _go_through(console: Console, grid: Grid, machine: Machine, choices: Choices | None) -> int:
     """See :func:`run_grid`."""
     planned = len(grid.cells)
     if grid.tuning:
@@ -147,7 +150,7 @@ def _go_through(console: Console, grid: Grid, machine: Machine) -> int:
         print_status(console, grid.store, only_failures=True)
     if waiting:
         console.print(f"[red]{waiting} final run(s) wait[/] for the tuning of their losses")
-    write_report(console, grid.store)
+    write_report(console, grid.store, choices)
     return len(missing) + waiting
 
 

@@ -137,6 +137,7 @@ def build_cache(
         _write(encoder, ids, facts, processes, progress)
     except OSError as error:
         if error.errno not in DISK_FULL:
+            error.filename = error.filename or str(encoder.folder)
             raise
         raise DatasetError(
             f"{encoder.folder}: the disk filled up while {len(ids):,} samples were decoded "
@@ -152,8 +153,8 @@ def _write(
     _check_room(shards, count)
     checked = CheckedFiles(encoder.folder)
     digests: list[bytes] = []
-    with map_in_order(encoder, list(enumerate(ids)), processes) as notes:
-        columns = _Columns(encoder.folder)
+    samples = map_in_order(encoder, list(enumerate(ids)), processes)
+    with samples as notes, _Columns(encoder.folder) as columns:
         for index, note in enumerate(notes):
             if index == 0 and note.has_semantic:
                 shards.append(encoder.semantics)
@@ -164,7 +165,7 @@ def _write(
             for number, each in _completed(shards, index, count):
                 checked.add(each.path(number))
             progress(index + 1, count)
-    for path in columns.close():
+    for path in columns.paths():
         checked.add(path)
     checked.save()
     description = {
@@ -237,10 +238,15 @@ class _Columns:
         self._writers[name].add(np.frombuffer(data, np.uint8))
         self._writers[ends].add_end(len(data))
 
-    def close(self) -> list[Path]:
-        """Close all files and return them; without a mask for every object those of none go."""
+    def __enter__(self) -> _Columns:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
         for writer in self._writers.values():
             writer.close()
+
+    def paths(self) -> list[Path]:
+        """All files, which are closed; without a mask for every object those of none go."""
         paths = {name: column_path(self._folder, name) for name in self._writers}
         if not self.has_instances:
             for name in INSTANCE_COLUMNS:

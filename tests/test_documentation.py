@@ -31,15 +31,7 @@ QUICK = [
 ]
 SMALL_SHAPES = "[{name: shapes, size: 64, train: 8, val: 4, test: 4}]"
 # Charts take longer than these trainings; only one test has them drawn.
-NO_CHARTS = """
-if __name__ == "__main__":
-    from benchmark.report import PARTS
-
-    del PARTS["charts"]
-    from benchmark.cli import app
-
-    app()
-"""
+NO_CHARTS = ["--report", "tables", "--report", "page"]
 EXAMPLES = (
     "my_experiment.yaml",
     "street_scenes.yaml",
@@ -61,7 +53,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("clone") / "project"
     target.mkdir()
     shutil.copy(ROOT / "run.py", target)
-    (target / "no_charts.py").write_text(NO_CHARTS)
     for package in ("benchmark", "datasets", "losses"):
         shutil.copytree(
             ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__")
@@ -90,7 +81,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line.split("run.py ")[1]) for line in lines if "run.py " in line]
 
 
-def call(folder: Path, words: list[str], door: str = "no_charts.py", code: int = 0) -> str:
+def call(folder: Path, words: list[str], door: str = "run.py", code: int = 0) -> str:
     """What a command of the page prints, which must end with that exit code."""
     done = subprocess.run(
         [sys.executable, door, *words],
@@ -117,7 +108,7 @@ def test_a_loss_a_data_set_and_a_model_inside_the_clone(project):
     settings = [words[0] for words in own if words and words[0].startswith("matrix.")]
     assert len(settings) == 4
     shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
-    printed = call(project, ["run", "quickstart", *QUICK, shapes, *settings])
+    printed = call(project, ["run", "quickstart", *QUICK, *NO_CHARTS, shapes, *settings])
     for label in ("centre_l1", "power_dice power=3", "segmentation, stripes, plain width=4"):
         assert label in printed
 
@@ -135,7 +126,7 @@ def test_a_model_outside_the_clone_with_losses_by_place(project):
     (words,) = (words for words in commands("CONTRIBUTING.md") if "mine.yaml" in words)
     mine = project.parent / "mine"
     shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
-    printed = call(mine, [*words, *QUICK, shapes], door="../project/no_charts.py")
+    printed = call(mine, [*words, *QUICK, *NO_CHARTS, shapes], door="../project/run.py")
     assert "detection, shapes, my_models:Cells width=24" in printed
     found = list(mine.glob("results/mine/runs/*/metrics.json"))
     assert len(found) == 2
@@ -144,7 +135,7 @@ def test_a_model_outside_the_clone_with_losses_by_place(project):
 
 def test_readme_combined_losses(project):
     shapes = [f"matrix.{block}.datasets={SMALL_SHAPES}" for block in ("boxes", "masks")]
-    printed = call(project, ["run", "combined.yaml", *QUICK, *shapes])
+    printed = call(project, ["run", "combined.yaml", *QUICK, *NO_CHARTS, *shapes])
     for label in ("eiou focal=0.5", "0.5*bce + dice", "dice + boundary"):
         assert label in printed
 
@@ -160,7 +151,7 @@ def test_readme_tuned(project, tmp_path):
     assert len(planned(project / "tuned.yaml", tmp_path)) == 33
     few = ["tune.weights=[1]", "tune.budget=2", "tune.epochs=1"]
     shapes = f"matrix.boxes.datasets={SMALL_SHAPES}"
-    printed = call(project, ["run", "tuned.yaml", *QUICK, *few, shapes])
+    printed = call(project, ["run", "tuned.yaml", *QUICK, *NO_CHARTS, *few, shapes])
     assert "focal_eiou" in printed
     assert len(list((project / "results/tuned/tuning").glob("*/metrics.json"))) == 6
     assert list((project / "results/tuned/runs").glob("*/tensorboard/events*"))
@@ -221,7 +212,7 @@ def test_readme_own_data(project):
         for words in commands("README.md")
         if words[1] == "my_experiment.yaml" and words[0] == "run"
     )
-    assert "detection, my_data, tiny_fcos" in call(project, [*words, *QUICK], door="run.py")
+    assert "detection, my_data, tiny_fcos" in call(project, [*words, *QUICK])
     assert (project / "results/my_experiment/tables/summary.md").exists()
 
 

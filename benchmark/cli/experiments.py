@@ -51,6 +51,12 @@ class Part(StrEnum):
     charts = "charts"
 
 
+Parts = Annotated[
+    list[Part] | None,
+    typer.Option(
+        "--report", help="A part of the report to write at the end; repeatable. Default: all."
+    ),
+]
 Results = Annotated[Path, typer.Option(help="Folder that gets one folder an experiment.")]
 StoreFolder = Annotated[Path, typer.Argument(help="Results folder of an experiment.")]
 
@@ -74,6 +80,7 @@ def run(
     data: Data = None,
     fresh: Fresh = False,
     detach: Detach = False,
+    parts: Parts = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train an experiment's grid and report it; running it again continues."""
@@ -86,6 +93,7 @@ def run(
 
         from benchmark import commands, runner
         from benchmark.executors.choice import make_executor
+        from benchmark.reporting import Choices
 
         given = {
             "workers": workers,
@@ -104,7 +112,8 @@ def run(
         on = commands.pick_device(trains, device)
         folder = cache or results / ".cache"
         machine = commands.Machine(trains, on, threads, loaders, folder, fresh)
-        failed = commands.run_grid(console, grid, machine)
+        wanted = Choices(only=[part.value for part in parts or Part])
+        failed = commands.run_grid(console, grid, machine, wanted)
     except KeyboardInterrupt as stop:
         for note in [*getattr(stop, "__notes__", []), "`run` continues where it was"]:
             errors.print(note)

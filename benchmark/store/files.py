@@ -40,6 +40,9 @@ def write_atomically(path: Path, write: Callable[[Path], object], durable: bool 
         durable: have the content on the disk before the file gets its name, so that a machine
             that loses its power leaves the old file or the new one, and none that is empty. For
             what cannot be had again without training.
+
+    Raises:
+        OSError: it could not be written; names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile's: its files are the owner's alone, and results are shared.
@@ -50,8 +53,10 @@ def write_atomically(path: Path, write: Callable[[Path], object], durable: bool 
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:  # else there is nothing left to remove, and asking costs a shared disk
+    except BaseException as error:  # else nothing is left to remove, and asking costs a shared disk
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = str(path)
         raise
 
 

@@ -77,7 +77,9 @@ class State:
         }
         if self.average is not None:
             content["average"] = self.average.state_dict()
-        write_atomically(folder.checkpoint, lambda path: torch.save(content, path), durable=True)
+        write_atomically(
+            folder.checkpoint, lambda path: write_checkpoint(path, content), durable=True
+        )
 
     def restore(self, content: dict[str, Any]) -> None:
         """Take up what :meth:`save` wrote."""
@@ -172,8 +174,23 @@ def resume_or_start(
     return state
 
 
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a file for :func:`read_checkpoint`.
+
+    Raises:
+        OSError: there is no room for it, or another reason of the system's.
+    """
+    try:
+        with path.open("wb") as file:  # by its name torch would write it without the reason
+            torch.save(content, file)
+    except RuntimeError as error:  # torch then tries to end the file, and tells of that alone
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+
+
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """What :meth:`State.save` handed to torch, each part of it held against its checksum.
+    """What :func:`write_checkpoint` was given, each part of it held against its checksum.
 
     torch writes the checksums and does not look at them again: a flipped bit would pass.
 

@@ -34,6 +34,7 @@ COMMANDS = [
     "power",
     "download",
 ]
+TABLES = ["--report", "tables"]  # charts take longer than these runs
 SHAPES = {"name": "shapes", "size": 64, "train": 16, "val": 6, "test": 6, "num_classes": 2}
 EXPERIMENT = {
     "name": "small",
@@ -136,7 +137,7 @@ def test_a_run_folder_holds_what_it_takes_to_reproduce_it(trained):
 
 def test_running_again_trains_nothing(results, cli):
     before = {p: p.stat().st_mtime_ns for p in results.glob("runs/*/metrics.json")}
-    done = cli("run", "small.yaml")
+    done = cli("run", "small.yaml", *TABLES)
     assert done.returncode == 0
     assert "8 done before, 0 to do" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in results.glob("runs/*/metrics.json")} == before
@@ -152,7 +153,7 @@ def test_unfinished_and_failed_runs_are_trained_fresh_ones_kept(results, cli):
     assert done.returncode == 1
     assert "boom" in done.stdout
     assert "6 done" in done.stdout
-    done = cli("run", "small.yaml")
+    done = cli("run", "small.yaml", *TABLES)
     assert "6 done before, 2 to do" in done.stdout
     assert json.loads((lost / "metrics.json").read_text())["metrics"] == expected
     assert not (failed / "failure.json").exists()
@@ -162,14 +163,15 @@ def test_fresh_trains_all_again_to_the_same_numbers(results, cli):
     word = "matrix.boxes.losses=[smooth_l1]"
     (old,) = results.glob("runs/*-smooth_l1-r0-*/metrics.json")
     before = json.loads(old.read_text())
-    done = cli("run", "small.yaml", "--fresh", word, "repetitions=1", "matrix.masks.losses=[bce]")
+    words = ["--fresh", word, "repetitions=1", "matrix.masks.losses=[bce]"]
+    done = cli("run", "small.yaml", *words, *TABLES)
     assert "0 done before, 2 to do" in done.stdout
     assert json.loads(old.read_text())["metrics"] == before["metrics"]
     assert len(list(results.glob("runs/*/metrics.json"))) == 8
 
 
 def test_other_settings_are_other_runs_and_not_mixed_into_the_report(results, cli):
-    done = cli("run", "small.yaml", "train.epochs=1", "repetitions=1")
+    done = cli("run", "small.yaml", "train.epochs=1", "repetitions=1", *TABLES)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 runs, 0 done before, 4 to do" in done.stdout
     assert "8 run(s)" in done.stdout
@@ -354,7 +356,7 @@ def test_a_failed_and_a_diverged_run_do_not_stop_the_grid(cli, tmp_path):
         "matrix.masks.train={lr: 1.0e+30, grad_clip: null}",
         "matrix.masks.losses=[bce, dice]",
     ]
-    done = cli("run", "small.yaml", *words)
+    done = cli("run", "small.yaml", *words, *TABLES)
     assert done.returncode == 1, done.stdout
     assert "failed" in done.stdout
     assert "diverged" in done.stdout
@@ -385,7 +387,7 @@ def test_a_killed_runner_takes_its_workers_along(tmp_path):
 
 def test_ctrl_c_stops_and_the_next_run_continues_to_the_same_numbers(tmp_path, cli):
     write_experiment(tmp_path / "small.yaml")
-    words = ["repetitions=1", "matrix.boxes.losses=[giou]", "matrix.masks.losses=[bce]"]
+    words = ["repetitions=1", "matrix.boxes.losses=[giou]", "matrix.masks.losses=[bce]", *TABLES]
     command = [sys.executable, str(ROOT / "run.py"), "run", "small.yaml", *words]
     command += ["train.epochs=8", "--results", "again"]
     process = subprocess.Popen(
@@ -413,6 +415,7 @@ def test_ctrl_c_stops_and_the_next_run_continues_to_the_same_numbers(tmp_path, c
 def test_two_runs_at_once_share_the_work(tmp_path):
     write_experiment(tmp_path / "small.yaml", repetitions=1)
     command = [sys.executable, str(ROOT / "run.py"), "run", "small.yaml", "--workers", "1"]
+    command += TABLES
     both = [
         subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -27,6 +27,9 @@ EXPERIMENT = {
 }
 
 
+TABLES = ["--report", "tables"]  # charts take longer than these runs
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "tuned.yaml"
@@ -65,7 +68,7 @@ def test_settings_are_chosen_on_validation_and_used_by_the_final_runs(file, cli)
     }
     assert set(runs["status"]) == {"done"}
 
-    again = cli("run", file.name)
+    again = cli("run", file.name, *TABLES)
     assert "tuned, final: 4 runs, 4 done before, 0 to do" in again.stdout
 
     planned = cli("run", file.name, "--dry-run").stdout
@@ -75,7 +78,7 @@ def test_settings_are_chosen_on_validation_and_used_by_the_final_runs(file, cli)
     # A tuning run is lost: it is trained again, and leads to the same choice.
     lost = next(results.glob("tuning/*-bce-*"))
     (lost / "metrics.json").unlink()
-    again = cli("run", file.name)
+    again = cli("run", file.name, *TABLES)
     assert "tuned, tuning: 4 runs, 3 done before, 1 to do" in again.stdout
     assert "tuned, final: 4 runs, 4 done before, 0 to do" in again.stdout
 
@@ -93,7 +96,7 @@ def test_a_loss_whose_tuning_failed_waits_and_the_others_go_on(file, cli):
     planned = cli("run", file.name, "--dry-run").stdout
     name = next(word for word in planned.split() if "-dice-" in word and "-t0-" in word)
     (file.parent / "results" / "tuned" / "tuning" / name / "history.csv").mkdir(parents=True)
-    done = cli("run", file.name)
+    done = cli("run", file.name, *TABLES)
     assert done.returncode == 1
     assert "1 run(s) without a result" in done.stdout
     assert "1 final run(s) wait for the tuning of their losses" in done.stdout

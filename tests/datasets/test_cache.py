@@ -424,6 +424,16 @@ def test_a_disk_that_fills_up_later_is_an_error_and_nothing_is_left(source, tmp_
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] in ([], [".lock"])
 
 
+def test_a_file_that_cannot_be_written_is_named(source, tmp_path, monkeypatch):
+    def refuse(self, index, values):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(Shards, "write", refuse)
+    with pytest.raises(OSError, match="File too large") as refused:
+        prepare(Files(str(source)), "train", (16, 16), tmp_path / "cache")
+    assert Path(refused.value.filename).parent == tmp_path / "cache"
+
+
 def test_label_noise_reaches_the_training_split_alone(tmp_path):
     noisy = Shapes(train=3, val=3, test=0, size=32, box_noise=0.3)
     clean = Shapes(train=3, val=3, test=0, size=32)

@@ -30,8 +30,19 @@ def file(tmp_path):
 
 
 def test_a_run_over_its_time_fails_and_says_which_option_ended_it(cli, file, tmp_path):
-    options = ("--workers", 2, "--timeout", "1s", "--nice", 1, "--memory", "1MB")
-    done = cli("run", file, *options)
+    options = (
+        "--workers",
+        2,
+        "--timeout",
+        "1s",
+        "--nice",
+        1,
+        "--memory",
+        "1MB",
+        "--report",
+        "tables",
+    )
+    done = cli("run", file, *options, "--report", "tables")
     assert done.returncode == 1, done.stderr
     assert "2 to do on 2 worker(s), cpu" in done.stdout
     assert "2 run(s) without a result" in done.stdout

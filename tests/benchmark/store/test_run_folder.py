@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import multiprocessing
@@ -53,6 +54,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         write_atomically(path, fail)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_could_not_be_written_is_named_and_not_its_temporary_file(tmp_path, named):
+    def fail(temporary):
+        raise OSError(errno.EFBIG, "File too large", *[str(temporary)] * named)
+
+    with pytest.raises(OSError, match="File too large") as refused:
+        write_atomically(tmp_path / "a.txt", fail)
+    assert refused.value.filename == str(tmp_path / "a.txt")
 
 
 def test_json_has_null_for_what_is_not_finite(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.utils._pytree import tree_flatten
 
 from benchmark.store import RunFolder
-from benchmark.training.state import State, read_checkpoint, resume_or_start
+from benchmark.training.state import State, read_checkpoint, resume_or_start, write_checkpoint
 
 CPU = torch.device("cpu")
 CLASSES = ["disc", "square"]
@@ -51,6 +51,11 @@ def advanced(folder: RunFolder, cell) -> State:
         for weight in state.model.parameters():
             weight.add_(0.5)
     return state
+
+
+def test_a_full_disk_is_the_reason_that_is_told():
+    with pytest.raises(OSError, match="No space left on device"):
+        write_checkpoint(Path("/dev/full"), {"weights": torch.zeros(100_000)})
 
 
 def test_a_state_comes_back_with_its_history(cell, folder):
