@@ -39,6 +39,8 @@ class SlurmExecutor(Executor):
         retries: how often a run is queued again for its time.
         setup: lines of shell before each task, such as ``module load cuda``.
         sbatch: other options of ``sbatch`` by their long names, such as ``account: vision``.
+        queued: tasks that are submitted at a time at most, where Slurm or the site takes only so
+            many; None for all at once.
         poll: seconds between two questions to Slurm.
         detach: submit and return; a later ``run`` follows and reports.
         cluster: ``local`` starts the tasks as processes of this machine, to try things out.
@@ -49,6 +51,7 @@ class SlurmExecutor(Executor):
     retries: Annotated[int, Field(ge=0)] = 3
     setup: list[str] = field(default_factory=list)
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
+    queued: Annotated[int, Field(ge=1)] | None = None
     poll: Seconds = 10.0
     detach: bool = False
     cluster: Annotated[str, one_of(CLUSTERS)] = "slurm"
@@ -58,6 +61,11 @@ class SlurmExecutor(Executor):
             raise ValueError(
                 f"detach (--detach): tasks of executor.cluster={self.cluster} end with the command "
                 "that started them; leave it away, or submit to Slurm"
+            )
+        if self.detach and self.queued is not None:
+            raise ValueError(
+                "detach (--detach): submits all runs at once, so that nothing is left for queued; "
+                "leave one of them away"
             )
         if self.resources.gpu not in (0, 1):
             raise ValueError(
@@ -120,5 +128,6 @@ class SlurmExecutor(Executor):
             self.partition,
             self.setup,
             self.sbatch,
+            self.queued,
         )
         return CLUSTERS[self.cluster](wishes)

@@ -14,6 +14,9 @@ from benchmark.executors.on_slurm.clusters import GONE, Cluster, register_cluste
 from benchmark.executors.on_slurm.task import Task, python_command
 from benchmark.options import UserError
 
+TOO_MANY = re.compile("submit ?(job|limit)|temporarily unable", re.IGNORECASE)
+"""In what Slurm says to more jobs than a user, or the cluster, may have at a time."""
+TOO_MANY_HINT = "; executor.queued submits so many at a time"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel")
 
 
@@ -81,7 +84,9 @@ class SlurmCluster(Cluster):
             with redirect_stderr(StringIO()):  # what sbatch says is in the error
                 return [job.job_id for job in executor.submit_array(tasks)]
         except FailedJobError as error:
-            raise UserError(f"executor: Slurm refuses the runs: {_one_line(str(error))}") from None
+            said = _one_line(str(error))
+            hint = TOO_MANY_HINT if TOO_MANY.search(said) else ""
+            raise UserError(f"executor: Slurm refuses the runs: {said}{hint}") from None
 
     def states(self, names: set[str]) -> dict[str, str] | None:
         answer = _ask(

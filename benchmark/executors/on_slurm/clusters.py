@@ -27,6 +27,8 @@ ENDED = frozenset(
     | {"NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
 )
 """States that a task does not leave."""
+SHARE = 0.1
+"""Of the tasks that may be submitted at a time: when so many have ended, others follow."""
 SIGNAL_DELAY = 90
 """Seconds before the end of its time at which a task is told, so that it is queued again."""
 
@@ -45,6 +47,7 @@ class Wishes:
         partition: queue, or None for the cluster's default.
         setup: lines of shell before a task starts.
         sbatch: other options of ``sbatch``, without the dashes.
+        queued: tasks that are submitted at a time at most, or None.
     """
 
     workers: int | None
@@ -56,6 +59,7 @@ class Wishes:
     partition: str | None = None
     setup: list[str] = field(default_factory=list)
     sbatch: dict[str, Any] = field(default_factory=dict)
+    queued: int | None = None
 
     @property
     def signal_delay(self) -> int:
@@ -76,7 +80,13 @@ class Cluster(ABC):
 
     def room(self, active: int) -> int | None:
         """How many more tasks it takes while ``active`` are under way; None for any number."""
-        return None
+        if self.wishes.queued is None:
+            return None
+        # What is submitted at different times shares no limit of workers but this one.
+        most = min(self.wishes.queued, self.wishes.workers or self.wishes.queued)
+        free = most - active
+        # Not one by one: each submission is a job of its own.
+        return free if free >= SHARE * most else 0
 
     @abstractmethod
     def submit(self, tasks: list[Task], folder: Path) -> list[str]:

@@ -123,6 +123,11 @@ def test_shares_of_gpus_are_refused():
         SlurmExecutor(resources=Resources(gpu=0.25))
 
 
+def test_nothing_can_be_left_for_later_by_a_command_that_leaves():
+    with pytest.raises(ValueError, match=r"^detach \(--detach\): .*nothing is left for queued"):
+        SlurmExecutor(detach=True, queued=10)
+
+
 def test_a_lacking_package_is_named(monkeypatch):
     monkeypatch.setattr("benchmark.executors.slurm.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs the package submitit.*\.\[slurm\]"):

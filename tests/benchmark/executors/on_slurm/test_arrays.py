@@ -130,6 +130,23 @@ def test_a_refusal_is_told_and_takes_back_what_was_submitted(commands, make_task
     assert asked.split() == ["10_0", "10_1", "10_2", "10_3"]
 
 
+@pytest.mark.parametrize(
+    ("said", "hinted"),
+    [
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit)", 1),
+        ("Slurm temporarily unable to accept job, sleeping and retrying.", 1),
+        ("invalid partition specified: nowhere", 0),
+    ],
+)
+def test_a_limit_of_what_may_be_submitted_comes_with_the_option_for_it(
+    commands, make_tasks, tmp_path, said, hinted
+):
+    commands("sbatch", f"echo 'sbatch: error: {said}' >&2; exit 1")
+    with pytest.raises(UserError, match="Slurm refuses the runs: ") as refused:
+        SlurmCluster(wishes()).submit(make_tasks(1), tmp_path / "slurm" / "x")
+    assert str(refused.value).count("executor.queued") == hinted
+
+
 def test_states_are_those_of_the_listing(commands, tmp_path):
     commands("squeue", "echo $* > asked; printf '10_0|RUNNING\\n10_1|PENDING\\n12|COMPLETED\\n'")
     states = SlurmCluster(wishes()).states({"x"})

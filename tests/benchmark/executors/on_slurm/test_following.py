@@ -27,8 +27,10 @@ class Scripted(Cluster):
     states, or None for a cluster that does not answer.
     """
 
-    def __init__(self, *script: dict[str, str] | Callable[[], dict[str, str]] | None) -> None:
-        super().__init__(WISHES)
+    def __init__(
+        self, *script: dict[str, str] | Callable[[], dict[str, str]] | None, **wishes: int
+    ) -> None:
+        super().__init__(replace(WISHES, **wishes))
         self.script = list(script)
         self.submitted: list[str] = []
         self.cancelled: list[str] = []
@@ -172,6 +174,40 @@ def test_a_preempted_task_that_the_cluster_gave_up_is_submitted_again(make_job):
     events = follow(cluster, job)
     assert kinds(events) == ["started", "retried", "started", "ended"]
     assert cluster.submitted == ["a", "a"]
+
+
+def test_a_limit_of_what_is_queued_is_kept_to_the_end(make_job):
+    jobs = [make_job(name) for name in "abcde"]
+    under_way: list[int] = []
+
+    def end_one() -> dict[str, str]:
+        ended = len(under_way)
+        under_way.append(len(cluster.submitted) - ended)
+        RunFolder(jobs[ended].folder).finish(RESULT)
+        tasks = range(len(cluster.submitted))
+        return {str(task): "COMPLETED" if task <= ended else "RUNNING" for task in tasks}
+
+    cluster = Scripted(end_one, queued=2)
+    assert kinds(follow(cluster, *jobs)).count("ended") == 5
+    assert cluster.submitted == list("abcde")
+    assert under_way == [2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "active", "room"),
+    [
+        ({}, 5000, None),
+        ({"queued": 1000}, 0, 1000),
+        ({"queued": 1000}, 901, 0),  # a tenth first
+        ({"queued": 1000}, 900, 100),
+        ({"queued": 1000}, 1200, 0),  # an earlier command had another limit
+        ({"queued": 1000, "workers": 50}, 20, 30),
+        ({"queued": 5, "workers": 50}, 4, 1),
+        ({"workers": 50}, 20, None),  # the array itself holds back the others
+    ],
+)
+def test_what_a_cluster_has_room_for(wishes, active, room):
+    assert Scripted({}, **wishes).room(active) == room
 
 
 def test_a_cluster_that_does_not_answer_is_waited_for(make_job):
