@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.console.status import STYLES
+from benchmark.console.status import DAMAGED, STYLES
 from benchmark.executors.on_slurm.records import submitted
 from benchmark.experiment.cell import CellConfig
 from benchmark.experiment.quantities import shown_duration
+from benchmark.migrations import NewerFile
+from benchmark.options import UserError
 from benchmark.store import RunFolder, Store
 from benchmark.store.at_work import is_at_work
 from benchmark.tasks import TASKS
@@ -34,7 +36,7 @@ def watch_status(console: Console, store: Store, every: float = EVERY) -> None:
     Slurm waits.
 
     Raises:
-        UserError: a file of the store is damaged.
+        UserError: a file of a run at work, or of the experiment, is damaged.
     """
     watcher = Watcher(store)
     view = Live(console=console, auto_refresh=False, transient=True)
@@ -129,7 +131,12 @@ class Watcher:
         if folder.path in self.ended and (folder.path / "metrics.json").exists():
             return self.ended[folder.path][0]
         self.ended.pop(folder.path, None)
-        outcome = folder.outcome()
+        try:
+            outcome = folder.outcome()
+        except NewerFile:
+            raise
+        except UserError:
+            return DAMAGED
         if outcome is None:
             return folder.status()
         self.ended[folder.path] = str(outcome["status"]), outcome.get("seconds") or 0.0

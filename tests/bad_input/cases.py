@@ -111,8 +111,6 @@ RESULTS = [
         "metrics.json of a divergence without its place",
         "metrics.json",
         changed(status="diverged", diverged_at={}),
-        "status",
-        "results/small",
     ),
     stored("history.csv cut short", "history.csv", lambda old: old[:-9]),
     stored("history.csv with a word", "history.csv", lambda old: old.replace("1.0", "one")),

@@ -52,6 +52,20 @@ def test_a_failure_that_cannot_be_read_hides_no_other_run(store: Store) -> None:
     assert reason.startswith(f"{pending.path.name}: why it failed cannot be read: ")
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "config.yaml", "history.csv"])
+def test_a_damaged_run_hides_no_other_run(store: Store, name: str) -> None:
+    done = next(one for one in store.run_folders() if one.status() == "done")
+    (done.path / name).write_bytes(b"\xff{")
+    lines, failed = told(store)
+    assert failed == 1
+    (counts,) = (line for line in lines if " done, " in line)
+    assert set(counts.split(", ")) == {"6 done", "1 damaged", "1 pending", "1 diverged"}
+    row, reason = [line for line in lines if line.startswith(done.path.name)]
+    assert row.split()[1] == "damaged"
+    assert name in reason
+    assert lines[-1] == "`run` trains the damaged runs again"
+
+
 def test_of_many_runs_only_those_with_a_remark_are_listed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

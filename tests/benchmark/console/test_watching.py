@@ -77,6 +77,11 @@ def test_runs_are_counted_and_those_at_work_shown(store):
     assert text(watcher) == "grid: 2 done, 1 diverged, 1 failed, 2 pending\n"
 
 
+def test_a_damaged_run_is_counted_as_such(store):
+    (store.run_folders()[0].path / "metrics.json").write_text('{"status": "do')
+    assert text(Watcher(store)).startswith("grid: 1 damaged, 1 done, 1 diverged")
+
+
 def test_what_has_ended_is_read_once_and_again_when_it_is_cleared(store, monkeypatch):
     watcher = Watcher(store)
     text(watcher)
