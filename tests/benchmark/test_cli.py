@@ -293,31 +293,27 @@ def test_a_damaged_result_is_named(results, cli, content):
     (old,) = results.glob("runs/*-bce-r0-*/metrics.json")
     old.write_text(content)
     done = cli("status", "results/small")
-    assert done.returncode == 2
-    assert "metrics.json" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "metrics.json" in done.stdout
+    assert "7 done" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
         (["run", "nothing.yaml"], "no experiment 'nothing.yaml'"),
-        (["run", "small.yaml", "train.epoch=3"], "did you mean 'epochs'"),
-        (["run", "small.yaml", "matrix.boxes.losses.0=smoth_l1"], "did you mean 'smooth_l1'"),
         (["run", "small.yaml", "train.image_size=100"], "each side must be a multiple of 16"),
         (["run", "bccd"], "LOSSBENCH_DATA"),
         (["run", "small.yaml", "--device", "cuda"], "no CUDA device"),
         (["run", "small.yaml", "--device", "gpu"], "'gpu'"),
         (["run", "small.yaml", "--workers", "0"], "--workers"),
-        (["inspect", "small.yaml", "--dataset", "shape"], "did you mean 'shapes'"),
-        (["inspect", "small.yaml", "--split", "dev"], "train, val, test"),
-        (["report", "."], "is no results folder"),
         (["status", "nowhere"], "is no results folder"),
-        (["reproduce", "nowhere"], "config.yaml"),
         (["list", "loss"], "'loss'"),
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(cli, tmp_path, monkeypatch, words, part):
+    """In processes of their own: some of the many that ``docs/bad_input.md`` shows."""
     monkeypatch.delenv("LOSSBENCH_DATA", raising=False)
     if "cuda" in words:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -14,6 +14,9 @@ from benchmark.executors.ray import check_installed
 STORE_BYTES = 80 * 2**20
 """Of a node's object store, the least that Ray takes: only news and run folders pass through."""
 
+QUICK_TO_SEE_A_DEATH = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""By default Ray takes a quarter of a minute to see that a node is gone."""
+
 
 class Nodes:
     """Nodes that are processes of this machine: one for the runner, the others train."""
@@ -27,6 +30,7 @@ class Nodes:
                 "num_cpus": 0,
                 "object_store_memory": STORE_BYTES,
                 "include_dashboard": False,
+                "_system_config": QUICK_TO_SEE_A_DEATH,
             },
         )
         self.address: str = self._cluster.address

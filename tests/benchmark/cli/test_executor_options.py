@@ -6,6 +6,9 @@ import json
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
+from benchmark.cli import app
 
 EXPERIMENT = {
     "name": "grid",
@@ -68,9 +71,10 @@ def test_a_run_over_its_time_fails_and_says_which_option_ended_it(cli, file, tmp
         (["executor.timeout=0", "--dry-run"], "executor.timeout: "),
     ],
 )
-def test_a_mistake_is_one_message_and_trains_nothing(cli, file, tmp_path, words, message):
-    done = cli("run", file, *words)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_a_mistake_is_one_message_and_trains_nothing(file, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", str(file), *words])
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "results").exists()

@@ -20,7 +20,7 @@ from benchmark.reporting import Choices
 from benchmark.runner import plan_grid
 
 pytest.importorskip("ray", reason="Ray is not installed")
-SHAPES = {"name": "shapes", "size": 32, "train": 64, "val": 4, "test": 4, "num_classes": 2}
+SHAPES = {"name": "shapes", "size": 32, "train": 32, "val": 4, "test": 4, "num_classes": 2}
 EXPERIMENT = {
     "name": "small",
     "repetitions": 2,
