@@ -119,6 +119,8 @@ def group_table(page: PageContext, panel: Panel, groups: Groups, frame: pd.DataF
     return table(columns, rows, caption, foot=foot)
 
 
+LEAST = 0.0005
+"""A smaller difference is shown as 0.0 points, whatever its interval."""
 SIGNS = {"better": " ▲", "worse": " ▼", "": ""}
 
 
@@ -126,7 +128,8 @@ class Judge:
     """Marks differences whose interval excludes 0, by the rules of the comparison's verdict.
 
     Nothing is marked from fewer than :data:`benchmark.statistics.MIN_PAIRS` pairs, nor in favour
-    of a side with a diverged run, whose surviving runs flatter it.
+    of a side with a diverged run, whose surviving runs flatter it, nor a difference that is shown
+    as none.
 
     Args:
         panel: gives the baseline and who diverged.
@@ -139,8 +142,8 @@ class Judge:
         self.sign = 1 if more_is_better else -1
 
     def mark(self, row: pd.Series) -> str:
-        """ "better", "worse", or nothing, of a row with loss, diff_low, diff_high and n_pairs."""
-        if row["n_pairs"] < MIN_PAIRS:
+        """ "better", "worse", or nothing, of a row with loss, diff, its bounds, n_pairs."""
+        if row["n_pairs"] < MIN_PAIRS or abs(row["diff"]) < LEAST:
             return ""
         low, high = sorted((self.sign * row["diff_low"], self.sign * row["diff_high"]))
         if low > 0 and not self.diverged.get(row["loss"], 0):

@@ -179,10 +179,20 @@ def test_without_a_finished_run_there_is_no_section(make_page: Build) -> None:
         (-0.1, 0.2, 3, ""),
         (0.1, 0.2, 2, ""),
         (math.nan, math.nan, 0, ""),
+        (0.0003, 0.0006, 3, ""),
+        (0.0004, 0.0008, 3, "better"),
     ],
 )
 def test_marks(page: PageContext, low: float, high: float, pairs: int, mark: str) -> None:
-    row = pd.Series({"loss": "giou", "diff_low": low, "diff_high": high, "n_pairs": pairs})
+    row = pd.Series(
+        {
+            "loss": "giou",
+            "diff": (low + high) / 2,
+            "diff_low": low,
+            "diff_high": high,
+            "n_pairs": pairs,
+        }
+    )
     (panel,) = page.panels
     assert Judge(panel).mark(row) == mark
     turned = {"better": "worse", "worse": "better"}
@@ -191,7 +201,7 @@ def test_marks(page: PageContext, low: float, high: float, pairs: int, mark: str
 
 def test_no_mark_in_favour_of_what_diverged(make_page: Build) -> None:
     up = pd.Series({"loss": "b", "diff": 0.1, "diff_low": 0.05, "diff_high": 0.15, "n_pairs": 3})
-    down = pd.Series({**up, "diff_low": -0.15, "diff_high": -0.05})
+    down = pd.Series({**up, "diff": -0.1, "diff_low": -0.15, "diff_high": -0.05})
     runs: list[float | str] = [0.1, 0.2, 0.3, "diverged"]
     (own,) = make_page({("d", "a"): [0.1] * 4, ("d", "b"): runs}).panels
     assert (Judge(own).mark(up), Judge(own).mark(down)) == ("", "worse")
