@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmark.experiment.cell import CellConfig, CellLoss, CellModel, CellPart
 from benchmark.experiment.train_settings import Train
+from benchmark.store import RunFolder
+from benchmark.training.loop import train_cell
 from datasets.base import Dataset, Split
 from datasets.cache import CachedSplit, prepare
 from datasets.sample import Sample
@@ -74,6 +77,18 @@ def make_cell() -> Callable[..., CellConfig]:
         )
 
     return make
+
+
+@pytest.fixture
+def run(shapes_splits, tmp_path):
+    """Train a cell in the folder of this name; gives the outcome and the folder."""
+
+    def train(cell, name: str = "run", **more: Any) -> tuple[dict[str, Any], RunFolder]:
+        folder = RunFolder(tmp_path / name)
+        folder.path.mkdir(exist_ok=True)
+        return train_cell(cell, shapes_splits, folder, torch.device("cpu"), **more), folder
+
+    return train
 
 
 @dataclass

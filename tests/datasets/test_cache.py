@@ -4,11 +4,8 @@ import errno
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
-import textwrap
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -443,62 +440,6 @@ def test_label_noise_reaches_the_training_split_alone(tmp_path):
         )
         pairs = [(one.boxes(index), other.boxes(index)) for index in range(3)]
         assert all(np.array_equal(*pair) for pair in pairs) == same
-
-
-BUILD = """
-    import os, signal, sys, time
-    from pathlib import Path
-    from datasets.cache import prepare
-    from datasets.shapes import Shapes
-
-    cache, go, die_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    steps = []
-    def progress(done, total):
-        steps.append(done)
-        if done == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-    go.with_name(f"ready-{os.getpid()}").touch()
-    while not go.exists():
-        time.sleep(0.001)
-    cached = prepare(Shapes(train=60, size=32), "train", (32, 32), cache, progress)
-    print(len(steps), cached.image(59).sum())
-"""
-
-
-def start_builder(cache: Path, go: Path, die_at: int = 0) -> subprocess.Popen:
-    command = [sys.executable, "-c", textwrap.dedent(BUILD), str(cache), str(go), str(die_at)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_two_processes_at_once_build_once(tmp_path):
-    cache, go = tmp_path / "cache", tmp_path / "go"
-    builders = [start_builder(cache, go) for _ in range(2)]
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        assert all(builder.poll() is None for builder in builders)
-        time.sleep(0.01)
-    go.touch()
-    results = sorted(builder.communicate(timeout=60)[0].split() for builder in builders)
-    assert [int(steps) for steps, _ in results] == [0, 60]
-    assert results[0][1] == results[1][1]
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
-def test_what_a_killed_builder_left_is_not_taken_for_whole(tmp_path):
-    cache, go = tmp_path / "cache", tmp_path / "go"
-    go.touch()
-    builder = start_builder(cache, go, die_at=30)
-    assert builder.wait(timeout=60) == -signal.SIGKILL
-    left = [path.name for path in cache.iterdir() if path.is_dir()]
-    assert len(left) == 1
-    assert left[0].endswith(".building")
-    steps = []
-    dataset = Shapes(train=60, size=32)
-    cached = prepare_quietly(
-        dataset, "train", (32, 32), cache, lambda done, total: steps.append(done)
-    )
-    assert len(steps) == 60
-    np.testing.assert_array_equal(cached.image(59), dataset.load("train-00059").image)
-    assert [path.name for path in cache.iterdir() if path.is_dir()] == [cached.folder.name]
 
 
 def test_blood_cells_the_two_degenerate_boxes_are_reported(data_folder, tmp_path):

@@ -20,23 +20,10 @@ from benchmark.store import RunFolder
 from benchmark.tasks import Batch
 from benchmark.training import loop as training
 from benchmark.training.loading import step_size, training_batches
-from benchmark.training.loop import Progress, train_cell
 from benchmark.training.state import State, amp_type, resume_or_start
+from tests.benchmark.whole_runs import Killed, history, kill_after
 
 CPU = torch.device("cpu")
-TIMES = {"seconds", "images_per_second"}
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(epoch: int):
-    def watch(progress: Progress) -> None:
-        if progress.epoch == epoch and progress.fraction == epoch / progress.epochs:
-            raise Killed
-
-    return watch
 
 
 class TwoParts(SegmentationModel):
@@ -99,24 +86,13 @@ def cell_of(make_cell):
     return lambda task, **settings: make_cell(task, **{"lr": 0.01, **MODEL[task], **settings})
 
 
-@pytest.fixture
-def run(shapes_splits, tmp_path):
-    def train(cell, name: str = "run", **more: Any) -> tuple[dict[str, Any], RunFolder]:
-        folder = RunFolder(tmp_path / name)
-        folder.path.mkdir(exist_ok=True)
-        return train_cell(cell, shapes_splits, folder, CPU, **more), folder
-
-    return train
-
-
 def checkpoint(tmp_path, name: str) -> dict[str, Any]:
     return torch.load(RunFolder(tmp_path / name).checkpoint, weights_only=True)
 
 
-def history(folder: RunFolder) -> str:
-    """The logged rows without what the clock decides; as text, in which NaN equals NaN."""
-    rows = folder.history()
-    return json.dumps([{k: v for k, v in row.items() if k not in TIMES} for row in rows])
+def told(folder: RunFolder) -> str:
+    """The history as text, in which NaN equals NaN."""
+    return json.dumps(history(folder))
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
@@ -138,7 +114,7 @@ def test_a_killed_run_continues_to_the_same_numbers(cell_of, run, task, settings
         run(cell, "parts", watch=kill_after(1))
     parts, parts_folder = run(cell, "parts")
     assert json.dumps(parts["metrics"]) == json.dumps(whole["metrics"])
-    assert history(parts_folder) == history(whole_folder)
+    assert told(parts_folder) == told(whole_folder)
 
 
 def test_the_average_is_what_is_measured(cell_of, run, tmp_path, shapes_splits):

@@ -15,7 +15,7 @@ from benchmark.seeding import stream_seed
 from benchmark.store import RunFolder
 from benchmark.tasks import TASKS
 from benchmark.training.loading import training_batches
-from benchmark.training.loop import Progress, train_cell
+from benchmark.training.loop import Progress
 from benchmark.training.state import resume_or_start
 from losses import BOX, MASK
 
@@ -24,16 +24,9 @@ AUGMENT = {"hflip": 0.5, "scale": [0.8, 1.2], "colour": 0.1}
 
 
 @pytest.fixture
-def streams_of(shapes_splits, tmp_path):
+def streams_of(run):
     """Train a cell and give what its folder says that it was fed."""
-
-    def train(cell, name: str = "run", **more) -> dict:
-        folder = RunFolder(tmp_path / name)
-        folder.path.mkdir(exist_ok=True)
-        train_cell(cell, shapes_splits, folder, CPU, **more)
-        return folder.streams()
-
-    return train
+    return lambda *args, **more: run(*args, **more)[1].streams()
 
 
 @pytest.mark.parametrize(
