@@ -221,9 +221,12 @@ def _fresh_import_seconds() -> float:
 
 
 def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
-    """Peak resident memory (MB) of a process that trains one cell, and the part not shared."""
+    """Resident memory (MB) of a process that trains one cell, and what it shares with none.
+
+    Both are peaks of their own: the two numbers of a process that just ends are not of one moment.
+    """
     RunFolder(job.folder).clear()
-    peak = [0.0, 0.0]
+    resident, own = 0.0, 0.0
     done = threading.Event()
 
     def train() -> None:
@@ -238,10 +241,11 @@ def _worker_memory(job: Job, folder: Path) -> tuple[float, float]:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 memory = child.memory_full_info()
-                if memory.uss > peak[1] * 2**20 and _trains(child):
-                    peak = [memory.rss / 2**20, memory.uss / 2**20]
+                if _trains(child):
+                    resident = max(resident, memory.rss / 2**20)
+                    own = max(own, memory.uss / 2**20)
     thread.join()
-    return peak[0], peak[1]
+    return resident, own
 
 
 def _trains(process: psutil.Process) -> bool:
