@@ -94,7 +94,8 @@ def ray_page(outcome: Outcome, environment: dict[str, Any], command: str) -> str
         f"A cluster of {plan.nodes} nodes that train and one that does not was started on one "
         f"machine. {disk} While runs were in the middle, {plan.kills} of the nodes "
         f"{'was' if plan.kills == 1 else 'were'} killed by SIGKILL, with the processes on it. "
-        "Nothing else was done.",
+        "Nothing else was done. The cluster took a node for dead after some two seconds without "
+        "an answer; as Ray is set by default that takes about fifteen.",
         "",
         f"- {outcome.verdict}, but for the times (`metrics.json`, `history.csv`, `details.json`)",
         *(f"- other, or missing: {name}" for name in outcome.differing[:SHOWN]),
